@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "daemon/base/log.h"
 
 #include "daemon/base/rfc3339.h"
