@@ -26,6 +26,8 @@ static_assert(ATOMIC_WRITE_MAX == 255 * 4096, "255 pages");
 
 /* Kafka's bound on topic names: a directory name must hold "NAME-PARTITION". */
 #define TOPIC_NAME_MAX 249
+/* "NAME-PARTITION", a ".gone" behind it, and the NUL. */
+#define TOPIC_DIR_MAX 272
 #define TOPIC_CNT_MAX (1U << 16)
 #define PARTITION_CNT_MAX (1U << 16)
 /* Largest name that the mount resolves (NAME_MAX of Linux). */

@@ -1,0 +1,234 @@
+/*
+ * The log of one partition ("plog"): segments, their indexes, appends, look-ups, verification.
+ *
+ * A plog knows offsets and positions, not topics' names, waiting readers, fsync or journals:
+ * store.h does those with what is offered here. It calls the disk through disk.h only, and never
+ * waits for the device but in plog_open() and where disk->nowait is off.
+ *
+ * Two coordinates. An *offset* numbers records. A *position* is a byte of the plain file
+ * (DESIGN 1.3.2): it never changes; what retention or cleaning removed is a hole.
+ *
+ *      start_offset                       next_offset
+ *      start_pos                          end_pos
+ *   ....|======= sealed =====|=== active ====|          (.... = hole)
+ *                                       |ddd|           ddd: owed, not described yet (single plain
+ * lines)
+ *
+ * Owed. Single plain lines of one millisecond are described by one batch, late: plog_describe().
+ * Every function here that tells an offset's whereabouts or a timestamp describes first, by itself.
+ * next_offset, end_pos and plog_append_lines()'s own answer count what is owed.
+ *
+ * Verification. Bytes are checked against the hashes of their batch before they are given the first
+ * time after they were written or the segment was opened; segments remember which stretches are.
+ *
+ * Errors. -EIO: bytes do not match, plog->fault says file and position in a sentence. -EAGAIN: see
+ * disk.h (nothing has changed; do it again when the bytes are there). After a failed append the log
+ * is as before: .data is cut before .meta; where even that fails, plog->undo_owed stays set and
+ * appends answer -EIO until it succeeded.
+ */
+#ifndef TOPICFS_STORE_PLOG_H
+#define TOPICFS_STORE_PLOG_H
+
+#include "daemon/base/hash.h"
+#include "daemon/base/list.h"
+#include "daemon/store/debt.h"
+#include "daemon/store/disk.h"
+#include "daemon/store/format.h"
+
+struct segment; /* segment.h */
+
+/* What of the topic's configuration concerns its log. Milliseconds and bytes; -1: no bound. */
+struct plog_config {
+	int64_t segment_bytes, segment_ms;
+	int64_t retention_ms, retention_bytes;
+	uint32_t index_interval_bytes;
+	bool log_append_time; /* message.timestamp.type */
+};
+
+/* A place in the log between two appends: everything before it is meant. */
+struct plog_point {
+	int64_t segment_base;	     /* base offset of the segment that was active */
+	uint64_t meta_len, data_len; /* of that segment's files */
+	int64_t next_offset;
+	uint64_t end_pos;
+	int64_t max_ts_ms; /* of all records before; -1: none */
+};
+
+struct plog {
+	struct disk *disk;	  /* borrowed */
+	struct debt_table *debts; /* borrowed; NULL: every append is described at once */
+	char dir[TOPIC_DIR_MAX];  /* "orders-0", below the data directory */
+	uint8_t topic_id[16];
+	uint32_t partition;
+	int32_t leader_epoch;
+	struct plog_config config;
+
+	int64_t start_offset, next_offset;
+	uint64_t start_pos, end_pos;
+	int64_t max_ts_ms; /* of all records ever, -1: none */
+	int64_t mtime_ms;  /* clock of the last append (or of creation) */
+
+	/* sealed ones and, last, the active one; ascending; empty before the first append */
+	struct segment **segs;
+	uint32_t seg_cnt, seg_cap;
+	struct list gone; /* segments that retention removed and a reader still refers to */
+
+	struct debt debt; /* what is owed; cnt 0: nothing */
+	int debt_idx;	  /* slot in debts, -1: none */
+	struct hash_run *debt_hash;
+	bool undo_owed;
+	bool dirty; /* appended to since the last plog_synced() to the end */
+	struct plog_point
+		synced;	 /* stable up to here, in place or in the journal; kept by store.c */
+	char fault[256]; /* the last -EIO, as a sentence */
+	struct list store_link, debt_link; /* store.c's */
+	void *owner;			   /* the broker's: the partition that this log is of */
+};
+
+/* Prepares the struct (memory only). dir is copied. */
+void plog_init(struct plog *p, struct disk *d, struct debt_table *debts, const char *dir,
+	       const uint8_t topic_id[16], uint32_t partition, const struct plog_config *config);
+/* Frees memory and closes descriptors. All refs must be gone. Takes a plog that was never opened.
+ */
+void plog_fini(struct plog *p);
+
+struct plog_open_report {
+	uint64_t cut_data_bytes, cut_meta_bytes; /* of a torn tail */
+	int64_t cut_records;			 /* described ones among them */
+	int64_t described_records;		 /* owed ones that the slot vouched for */
+	uint32_t segments;
+	bool damaged; /* something below the floor does not match; p->fault names it */
+};
+
+/*
+ * Opens what is in the directory (made where it is missing). *floor is the checkpoint, or NULL for
+ * none: nothing below it is cut; where `clean`, the log ends exactly at *floor and only the active
+ * segment's head and lengths are looked at. Otherwise what follows the floor is read and checked;
+ * the tail whose hashes do not fit is cut, later segments first, .data before .meta; `owed` (0 to 2
+ * copies from the slot, newest first) says what undescribed bytes may be described. The floor's log
+ * start is given by start_offset and start_pos (0, 0 at first): segments wholly below it are
+ * removed. A segment whose topic id is not p->topic_id: -ESTALE, nothing is touched. Blocking.
+ */
+MUST_CHECK int plog_open(struct plog *p, int64_t start_offset, uint64_t start_pos,
+			 const struct plog_point *floor, bool clean, const struct debt *owed,
+			 unsigned owed_cnt, struct plog_open_report *ret);
+
+/* Producer fields of a batch; NULL stands for "none" (-1 all). */
+struct plog_producer {
+	int64_t id;
+	int32_t base_sequence;
+	int16_t epoch;
+	uint16_t attr; /* BATCH_TRANSACTIONAL | BATCH_CONTROL */
+};
+
+struct plog_appended {
+	int64_t base_offset;
+	int64_t timestamp_ms; /* of the first record */
+	uint64_t pos;	      /* position of the first byte in the plain file */
+};
+
+/*
+ * Appends cnt lines: the pieces of iov together are len bytes, end in '\n', and hold exactly cnt
+ * newlines. One line may be described late. 0; -ENOSPC, -EIO, -EMFILE, -ENOMEM and then nothing is
+ * stored. A roll that is due happens first. Where late is false, the description is written before
+ * this returns.
+ */
+MUST_CHECK int plog_append_lines(struct plog *p, int64_t now_ms, const struct iovec *iov,
+				 int iov_cnt, size_t len, uint32_t cnt, bool late,
+				 struct plog_appended *ret);
+/* Appends cnt records as one batch. timestamp_ms RECORD_NO_TIMESTAMP: now_ms. Otherwise as above.
+ */
+MUST_CHECK int plog_append_records(struct plog *p, int64_t now_ms, const struct record *recs,
+				   uint32_t cnt, const struct plog_producer *producer,
+				   struct plog_appended *ret);
+/* Describes what is owed; 0 where nothing is. -ENOSPC cannot be (room is allocated beforehand),
+ * -EIO. */
+MUST_CHECK int plog_describe(struct plog *p);
+
+/* Where the log ends now; describes first. */
+MUST_CHECK int plog_point(struct plog *p, struct plog_point *ret);
+
+/* A stretch of one file, between two points: what an fsync has to make stable. */
+struct plog_stretch {
+	struct segment *seg;
+	bool is_meta;
+	int fd;
+	uint64_t pos;
+	size_t len;
+};
+/*
+ * The stretches from `from` to the end, in the order in which they are put back (.meta before .data
+ * a segment). At most max; returns how many, or -E2BIG, and their sum of bytes in *ret_bytes. A
+ * segment that is newer than `from` and whose head or directory entry is not stable yet
+ * (segment->head_synced) is reported by *ret_unsynced_head.
+ */
+MUST_CHECK int plog_stretches(struct plog *p, const struct plog_point *from,
+			      struct plog_stretch *ret, unsigned max, uint64_t *ret_bytes,
+			      bool *ret_unsynced_head);
+
+/* What a reader of bytes gets. */
+struct plog_extent {
+	struct segment *seg; /* borrowed: take a ref (segment_ref) to keep it */
+	int fd;		     /* of .data */
+	uint64_t file_pos;
+	size_t len; /* bytes that lie together from the asked position on, at most what was asked */
+};
+
+/*
+ * The bytes of the plain file at pos, verified. 0, and ret->len is at least 1. -ENODATA at or past
+ * end_pos. -ENXIO where pos is in a hole (*ret_next: where the next bytes begin, or end_pos).
+ * -ESTALE where pos lies below start_pos and no removed segment that is still referred to holds it
+ * (*ret_next likewise). -EIO, -EAGAIN.
+ */
+MUST_CHECK int plog_extent(struct plog *p, uint64_t pos, size_t max_len, struct plog_extent *ret,
+			   uint64_t *ret_next);
+/* Bytes of an extent, into memory. -EAGAIN, -EIO. */
+MUST_CHECK int plog_extent_read(struct plog *p, const struct plog_extent *e, void *buf);
+
+/* A decoded batch; borrowed from the plog's cache until the next plog_ call on any log. */
+struct batch {
+	struct batch_head head;
+	const struct record
+		*recs; /* head.cnt, with offsets and timestamps; their bytes are borrowed too */
+	const uint32_t
+		*value_pos; /* head.cnt + 1: where each value begins, relative to head.plain_pos */
+};
+
+/* The batch that holds offset, or the next one after it where that offset is gone. -ENODATA at or
+ * past next_offset; -ESTALE below start_offset; -EIO, -EAGAIN, -ENOMEM. */
+MUST_CHECK int plog_batch(struct plog *p, int64_t offset, const struct batch **ret);
+/* The position of record `offset` (next_offset gives end_pos; one that cleaning removed: of the
+ * next). Errors as plog_batch(). */
+MUST_CHECK int plog_offset_to_pos(struct plog *p, int64_t offset, uint64_t *ret_pos);
+/* The offset of the record that holds position pos (in a hole: the next record's; end_pos:
+ * next_offset). */
+MUST_CHECK int plog_pos_to_offset(struct plog *p, uint64_t pos, int64_t *ret_offset);
+/* The first offset whose timestamp is ts_ms or later; next_offset where there is none. */
+MUST_CHECK int plog_time_to_offset(struct plog *p, int64_t ts_ms, int64_t *ret_offset);
+
+/* SEEK_DATA: the first position >= pos that has bytes; -ENXIO at or past end_pos. */
+MUST_CHECK int plog_seek_data(struct plog *p, uint64_t pos, uint64_t *ret_pos);
+/* Bytes of .data and .meta that are retained (what `size=` in status and retention.bytes count). */
+uint64_t plog_bytes(const struct plog *p);
+/* Bytes of .data alone (what st_blocks counts). */
+uint64_t plog_data_bytes(const struct plog *p);
+
+/*
+ * What retention may remove now: the offset and position that the log may begin at, and 1; 0 where
+ * nothing is due. Oldest segments whose newest record is older than retention.ms, or that stand
+ * beyond retention.bytes. An active segment whose records are all expired is rolled here first.
+ * Changes nothing else: the caller makes the new start durable and then calls plog_raise_start().
+ */
+MUST_CHECK int plog_retention(struct plog *p, int64_t now_ms, int64_t *ret_offset,
+			      uint64_t *ret_pos);
+/* Moves the start and deletes the segments wholly below it, .data first, then .meta. */
+MUST_CHECK int plog_raise_start(struct plog *p, int64_t offset, uint64_t pos);
+/* Seals the active segment and begins a new one, for segment.ms, or on demand. No-op on an empty
+ * one. */
+MUST_CHECK int plog_roll(struct plog *p, int64_t now_ms);
+/* Writes out what of the indexes is in memory only. */
+MUST_CHECK int plog_flush_indexes(struct plog *p);
+/* Closes descriptors of segments that nobody used for a while; returns how many. */
+unsigned plog_close_idle(struct plog *p);
+
+#endif
