@@ -19,7 +19,9 @@ base_SRC := daemon/base/assert.c daemon/base/buf.c daemon/base/hash.c daemon/bas
 store_SRC := daemon/store/record.c daemon/store/disk.c
 io_SRC :=
 raft_SRC :=
-fusefs_SRC :=
+fusefs_SRC := fusefs/node.c fusefs/handle.c fusefs/fs.c fusefs/produce.c fusefs/partition.c \
+	fusefs/consume.c fusefs/window.c fusefs/text.c fusefs/ops_name.c fusefs/ops_file.c \
+	fusefs/session.c
 daemon_SRC :=
 
 LAYERS := base store io raft fusefs daemon

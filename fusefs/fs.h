@@ -1,0 +1,319 @@
+/*
+ * The mount's own state: nodes, open files ("handles"), parked requests. Everything here belongs to
+ * the one thread that owns the mount; there are no locks.
+ *
+ * Node ids. Directories and the few fixed files have ids that follow from what they are, for a
+ * directory must keep its id or the kernel loses paths. Every look-up of a topic's file makes a
+ * fresh node, so that each open has a kernel inode, and so a lock, of its own (FUSE.md, "Appends to
+ * one inode are serialised"):
+ *
+ *   1 .. 15                    fixed: enum node_kind
+ *   kind << 56 | serial        a topic's directories, by the topic's serial
+ *   1 << 63 | gen << 32 | idx  a slot of the node table
+ *
+ * A request that waits is a `struct parked`: it holds no thread. It is answered exactly once, by
+ * whichever comes first of: more data, a finished sync or change, an interrupt, the topic's
+ * deletion, the end of the broker.
+ */
+#ifndef TOPICFS_FUSEFS_FS_H
+#define TOPICFS_FUSEFS_FS_H
+
+#include "fusefs/backend.h"
+#include "fusefs/errors.h"
+#include "fusefs/lock.h"
+#include "fusefs/view.h"
+
+#include <fuse_lowlevel.h>
+#include <sys/stat.h>
+
+enum node_kind {
+	NODE_NONE,
+	NODE_ROOT, /* FUSE_ROOT_ID */
+	NODE_TOPICS,
+	NODE_CLUSTER,
+	NODE_README,
+	NODE_METRICS,
+	NODE_ERRORS,
+	NODE_BROKERS,
+	NODE_CONTROLLER,
+	NODE_PARTITIONS,
+	NODE_CONTROL,
+	NODE_FIXED_END,
+	NODE_TOPIC = 16, /* by serial */
+	NODE_BY_KEY,
+	NODE_DATA = 32, /* by table: N and all, with position and format */
+	NODE_KEY,
+	NODE_CONFIG,
+	NODE_STATUS,
+};
+
+struct node {
+	uint32_t gen;
+	uint64_t lookups;
+	enum node_kind kind;
+	struct be_topic *topic; /* holds a ref */
+	struct view view;	/* NODE_DATA */
+	char *name;		/* owned; the name it was looked up by */
+	uint32_t next_free;
+};
+
+/* What a node id names. */
+struct where {
+	enum node_kind kind;
+	struct be_topic *topic; /* borrowed from the request's node; NULL for fixed ones */
+	struct node *node;	/* NULL for directories and fixed files */
+};
+
+enum read_mode {
+	READ_NONE,
+	READ_TEXT,    /* a snapshot made at open */
+	READ_PLAIN,   /* the growing file */
+	READ_LINES,   /* a stream or range of one partition in lines */
+	READ_WINDOW,  /* json, msg, and everything of `all` */
+	READ_ANSWERS, /* a produce file opened read-write */
+};
+
+/* A stretch of a stream's positions that runs along the plain file. */
+struct run {
+	uint64_t stream_pos, plain_pos;
+};
+#define RUN_CNT_MAX 16U
+
+/* One partition of a READ_WINDOW handle. */
+struct feed {
+	struct be_partition *part;
+	int64_t next, stop; /* offsets; stop -1: a stream */
+	int64_t wait_ts_ms; /* records before that time are passed (a time in the future); -1: none
+			     */
+	bool stale;	    /* ESTALE is due once */
+	bool has_ts;
+	int64_t ts_ms; /* of record `next`, where has_ts */
+};
+
+#define HANDLE_MAGIC 0x68646c65U
+#define PARKED_MAGIC 0x7061726bU
+
+struct waiter {
+	struct list link;
+	bool is_poll;
+};
+
+struct handle {
+	uint32_t magic;
+	enum node_kind kind;
+	struct be_topic *topic;	   /* holds a ref, or NULL */
+	struct be_partition *part; /* NODE_DATA of one partition */
+	struct view view;
+	char *name; /* owned copy, for by-key and sentences */
+	bool can_read, can_write;
+	uint32_t uid;
+	struct list link; /* fs->handles */
+
+	/* producing */
+	struct buf tail; /* a line without its newline yet */
+	bool skipping;	 /* in the middle of a line that was refused */
+	size_t refused_len;
+	uint64_t refused_hash; /* of the write that was refused; refused_len 0: none */
+	struct buf answers;
+	size_t answers_given;
+	bool answers_lost;
+
+	/* reading */
+	enum read_mode mode;
+	bool begun, streaming;
+	bool resolved; /* lines streams: the first position is known */
+	struct position from;
+	bool is_range, stale_due;
+	uint64_t frontier;  /* stream position behind the last byte given */
+	uint64_t end_plain; /* ranges in lines */
+	int64_t end_off;
+	struct run runs[RUN_CNT_MAX];
+	unsigned run_cnt;
+	struct segment *held[2]; /* refs */
+	struct buf text;	 /* READ_TEXT; the window of READ_WINDOW */
+	uint64_t text_start;	 /* stream position of text.data[0] */
+	uint64_t errors_seq;
+	struct feed *feeds;
+	unsigned feed_cnt;
+	uint64_t *marks; /* msg: starts of the records in the window; mark_cnt of them */
+	size_t mark_cnt, mark_cap;
+	int32_t last_reader; /* pid */
+
+	struct waiter poll_wait;
+	struct fuse_pollhandle *poll;
+	struct list parked; /* this handle's parked requests */
+};
+
+enum park_kind { PARK_DATA, PARK_WARM, PARK_SYNC, PARK_CHANGE, PARK_LOCK };
+
+struct parked {
+	struct waiter wait; /* first: wakers see this */
+	uint32_t magic;
+	enum park_kind kind;
+	fuse_req_t req; /* NULL once answered */
+	struct handle *h;
+	struct list link; /* h->parked, or fs->changes */
+	size_t size;	  /* of the read, or what the write answers with */
+	uint64_t off;
+	unsigned flags;
+	unsigned pending; /* PARK_SYNC: partitions still under way */
+	unsigned tries;
+	int err;
+	bool is_write;
+	/* PARK_CHANGE: */
+	bool is_mkdir;
+	char name[NODE_NAME_MAX + 1];
+	uint64_t nodeid;
+	int32_t pid;
+};
+
+/* A process that was refused an unlink below a topic (DESIGN 1.4). */
+struct remover {
+	int32_t tgid;
+	uint64_t serial;
+	int64_t until_ms;
+};
+#define REMOVER_CNT 64U
+#define PARKED_CNT_MAX 65536U
+#define HANDLE_CNT_MAX 262144U
+#define NODE_CNT_MAX (1U << 22)
+
+struct fs {
+	struct backend be;
+	struct disk *disk; /* borrowed: for nowait */
+	struct fuse_session *se;
+	struct errors *errors;
+	struct lock_table *locks;
+	struct list handles, changes;
+	struct node **node_chunks;
+	uint32_t node_cnt, node_cap, node_free, node_gen;
+	uint32_t handle_cnt, parked_cnt;
+	struct remover removers[REMOVER_CNT];
+	unsigned remover_next;
+	uint32_t uid, gid; /* of the mount's own directories */
+	int64_t born_ms;
+	bool no_splice;
+	uint64_t refused_cnt;
+	uint64_t reads, writes;
+	struct list free_parked;
+	uint8_t *scratch; /* SCRATCH_LEN, for copied reads */
+};
+#define SCRATCH_LEN FUSE_WRITE_MAX
+
+static inline struct fs *fs_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+/* node.c */
+/* Resolves a node id. False: unknown (answer ENOENT or ESTALE). */
+bool node_find(struct fs *fs, uint64_t nodeid, struct where *ret);
+/* A fresh node; takes a ref of topic (may be NULL). -ENOMEM, -ENFILE. */
+MUST_CHECK int node_new(struct fs *fs, enum node_kind kind, struct be_topic *topic,
+			const struct view *view, const char *name, uint64_t *ret_nodeid);
+void node_forget(struct fs *fs, uint64_t nodeid, uint64_t lookups);
+void node_fini(struct fs *fs);
+uint64_t node_topic_id(enum node_kind kind, uint64_t serial);
+/* The path below the mount point, for /errors: "topics/orders/0@latest". */
+void node_path(const struct where *w, const char *child, char *buf, size_t len);
+/* st_ino: the same for every node of one object. */
+uint64_t node_ino(const struct where *w);
+
+/* fs.c */
+/* Answers a request with an error and writes its line into /errors. err is negative. */
+void fs_refuse(fuse_req_t req, int err, const struct where *w, const char *child, const char *fmt,
+	       ...) PRINTF_LIKE(5, 6);
+void fs_refuse_handle(fuse_req_t req, int err, const struct handle *h, const char *fmt, ...)
+	PRINTF_LIKE(4, 5);
+/* The line without an answer (last close). */
+void fs_note(struct fs *fs, int err, const struct be_caller *c, const struct handle *h,
+	     const char *sentence);
+void fs_caller(fuse_req_t req, struct be_caller *ret);
+void topic_ref(struct be_topic *t);
+/* Parks a request; NULL where there are too many (answered with ENOMEM already). */
+struct parked *park(struct fs *fs, fuse_req_t req, enum park_kind kind, struct handle *h);
+/* Takes it out of every list and gives its memory back; it must have been answered. */
+void unpark(struct fs *fs, struct parked *p);
+/* More data in this partition: its waiting readers read again, poll handles are told. */
+void fs_wake(struct fs *fs, struct be_partition *part);
+void fs_wake_list(struct fs *fs, struct list *waiting);
+/* A token came back. why may be NULL. */
+void fs_on_done(struct fs *fs, uint64_t token, int err, const struct be_why *why);
+/* The topic is gone: its waiting readers are answered with ESTALE. */
+void fs_on_topic_deleted(struct fs *fs, struct be_topic *t);
+/* The end of the broker: tails become records, everything that waits is answered. */
+void fs_shutdown(struct fs *fs);
+MUST_CHECK int fs_init(struct fs *fs, const struct backend *be, struct disk *disk);
+void fs_fini(struct fs *fs);
+/* Errors are refused later with this text where the log itself has a sentence. */
+const char *fs_log_fault(const struct be_partition *part, int err);
+
+/* handle.c */
+MUST_CHECK int handle_new(struct fs *fs, const struct where *w, int flags, struct handle **ret);
+void handle_free(struct fs *fs, struct handle *h);
+struct handle *handle_of(const struct fuse_file_info *fi);
+void handle_path(const struct handle *h, char *buf, size_t len);
+
+/* produce.c */
+void produce_write(struct fs *fs, fuse_req_t req, struct handle *h, const char *data, size_t len,
+		   int flags);
+/* Ends the kept tail: it becomes a record. 0 or an errno with why. */
+MUST_CHECK int produce_end_tail(struct fs *fs, struct handle *h, struct be_why *why);
+/* What a waiting tail would meet now. */
+MUST_CHECK int produce_check(struct fs *fs, struct handle *h, struct be_why *why);
+void produce_fsync(struct fs *fs, fuse_req_t req, struct handle *h);
+void produce_answers(struct fs *fs, fuse_req_t req, struct handle *h, size_t size);
+/* Bytes that wait in the answers. */
+size_t produce_answers_len(const struct handle *h);
+
+/* partition.c: where a record goes */
+uint32_t partition_of_key(const struct be_topic *t, const void *key, size_t key_len,
+			  const void *value, size_t value_len);
+/* The sticky partition for len more bytes without a key. */
+uint32_t partition_sticky(struct be_topic *t, size_t len);
+/* Tells the partitioner what was appended. */
+void partition_loaded(struct be_partition *p, size_t len);
+
+/* consume.c */
+MUST_CHECK int consume_open(struct fs *fs, struct handle *h, struct be_why *why);
+/* One READ request; answers or parks. p is NULL for a new request. */
+void consume_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, uint64_t off,
+		  unsigned flags, struct parked *p);
+/* Parks (or keeps parked) a read until there is more, or answers EAGAIN. */
+void consume_wait(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, uint64_t off,
+		  unsigned flags, struct parked *p);
+/* Has the pages read that the disk said were cold, then repeats the read. */
+void consume_warm(struct fs *fs, fuse_req_t req, struct handle *h, struct plog *log, size_t size,
+		  uint64_t off, unsigned flags, struct parked *p);
+/* Whether a read at the frontier would not wait. */
+bool consume_ready(struct fs *fs, struct handle *h);
+void consume_close(struct fs *fs, struct handle *h);
+/* An errno for a read that was new or parked. */
+void consume_fail(struct fs *fs, fuse_req_t req, struct handle *h, struct parked *p, int err,
+		  const char *sentence);
+/* Offsets of a position in one partition, as they stand now. */
+MUST_CHECK int consume_position(struct plog *log, const struct position *pos, int64_t *ret_offset);
+
+/* window.c */
+MUST_CHECK int window_open(struct fs *fs, struct handle *h, struct be_why *why);
+void window_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, uint64_t off,
+		 unsigned flags, struct parked *p);
+bool window_ready(struct fs *fs, struct handle *h);
+void window_close(struct handle *h);
+
+/* text.c */
+MUST_CHECK int text_open(struct fs *fs, struct handle *h, const struct where *w);
+void text_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, uint64_t off);
+/* The length that stat shows. */
+uint64_t text_len(struct fs *fs, const struct where *w, uint32_t uid);
+extern const char text_readme[];
+
+/* ops_name.c, ops_file.c */
+extern const struct fuse_lowlevel_ops fs_ops;
+void ops_set_names(struct fuse_lowlevel_ops *ops);
+void ops_set_files(struct fuse_lowlevel_ops *ops);
+void fs_attr(struct fs *fs, const struct where *w, uint32_t uid, struct stat *ret);
+/* The answer to a mkdir whose topic is there now. */
+void ops_mkdir_done(struct fs *fs, struct parked *p);
+
+#endif

@@ -1,0 +1,410 @@
+/*
+ * Open files: open, read, write, flush, fsync, release, poll, lseek and locks.
+ */
+#include "fusefs/fs.h"
+
+#include "daemon/base/hash.h"
+#include "daemon/base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+
+/*
+ * Answers OPEN with the kernel's own struct: libfuse 3.14 does not know FOPEN_STREAM. A file that
+ * is opened read-write here is a stream; or one thread's read and another's write of one descriptor
+ * would wait for each other's file position.
+ */
+static void reply_open(struct fs *fs, fuse_req_t req, struct handle *h)
+{
+	struct fuse_open_out out = { .fh = (uint64_t)(uintptr_t)h, .open_flags = FOPEN_DIRECT_IO };
+
+	if (h->can_read && h->can_write)
+		out.open_flags |= FOPEN_STREAM | FOPEN_NONSEEKABLE;
+	if (fuse_reply_buf(req, (char *)&out, sizeof(out)))
+		handle_free(fs, h);
+}
+
+static bool is_text(enum node_kind kind)
+{
+	return kind != NODE_DATA && kind != NODE_KEY;
+}
+
+static bool is_control(enum node_kind kind)
+{
+	return kind == NODE_CONFIG || kind == NODE_CONTROL;
+}
+
+/* What this kind of file can be opened for. */
+static int check_open(const struct where *w, int flags, const char **ret_why)
+{
+	bool writes = (flags & O_ACCMODE) != O_RDONLY, reads = (flags & O_ACCMODE) != O_WRONLY;
+
+	if (writes && w->kind == NODE_DATA && (w->node->view.has_at)) {
+		*ret_why = "a position is for reading: append to the name without @";
+		return -EPERM;
+	}
+	if (writes && is_text(w->kind) && !is_control(w->kind)) {
+		*ret_why = "this file is read only";
+		return -EPERM;
+	}
+	if (reads && !writes && w->kind == NODE_KEY) {
+		*ret_why = "by-key is write only: records are read from the partitions";
+		return -EPERM;
+	}
+	if (w->kind == NODE_KEY && !*w->node->name) {
+		*ret_why = "a key that no file name can hold goes through all.json";
+		return -ENOENT;
+	}
+	return 0;
+}
+
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct fs *fs = fs_of(req);
+	struct be_why why = { 0 };
+	const char *text = NULL;
+	struct handle *h;
+	struct where w;
+	int r;
+
+	if (!node_find(fs, ino, &w)) {
+		fuse_reply_err(req, ENOENT);
+		return;
+	}
+	/* ESTALE at open would be repeated by the kernel: the topic's name is what is missing. */
+	if (w.topic && w.topic->deleted) {
+		fs_refuse(req, -ENOENT, &w, NULL, "the topic was deleted");
+		return;
+	}
+	r = check_open(&w, fi->flags, &text);
+	if (r) {
+		fs_refuse(req, r, &w, NULL, "%s", text);
+		return;
+	}
+	r = handle_new(fs, &w, fi->flags, &h);
+	if (r) {
+		fs_refuse(req, r, &w, NULL, "no room for one more open file");
+		return;
+	}
+	h->uid = fuse_req_ctx(req)->uid;
+	if (w.kind == NODE_DATA && w.node->view.what == VIEW_PARTITION)
+		h->part = w.topic->parts[w.node->view.partition];
+	if (is_text(w.kind))
+		r = h->can_read ? text_open(fs, h, &w) : 0;
+	else
+		r = consume_open(fs, h, &why);
+	if (r) {
+		handle_free(fs, h);
+		fs_refuse(req, r == -ESTALE ? -EIO : r, &w, NULL, "%s",
+			  *why.text ? why.text : "the file could not be opened");
+		return;
+	}
+	reply_open(fs, req, h);
+}
+
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		    struct fuse_file_info *fi)
+{
+	struct fs *fs = fs_of(req);
+	struct handle *h = handle_of(fi);
+
+	(void)ino;
+	h->last_reader = fuse_req_ctx(req)->pid;
+	switch (h->mode) {
+	case READ_NONE:
+		fuse_reply_err(req, EBADF);
+		break;
+	case READ_TEXT:
+		text_read(fs, req, h, size, (uint64_t)off);
+		break;
+	case READ_ANSWERS:
+		produce_answers(fs, req, h, size);
+		break;
+	case READ_PLAIN:
+	case READ_LINES:
+	case READ_WINDOW:
+		consume_read(fs, req, h, size, (uint64_t)off, (unsigned)fi->flags, NULL);
+		break;
+	}
+}
+
+static void write_control(struct fs *fs, fuse_req_t req, fuse_ino_t ino, struct handle *h,
+			  const char *data, size_t len)
+{
+	struct be_why why = { 0 };
+	struct be_caller c;
+	struct parked *p;
+	uint64_t token;
+	int r;
+
+	if (h->topic && h->topic->deleted) {
+		fs_refuse_handle(req, -ESTALE, h, "the topic was deleted");
+		return;
+	}
+	p = park(fs, req, PARK_CHANGE, NULL);
+	if (!p)
+		return;
+	p->is_write = true;
+	p->size = len;
+	p->nodeid = ino;
+	token = (uint64_t)(uintptr_t)p;
+	fs_caller(req, &c);
+	if (h->kind == NODE_CONFIG)
+		r = fs->be.topic_config(fs->be.ctx, h->topic, &c, data, len, token, &why);
+	else
+		r = fs->be.cluster_control(fs->be.ctx, &c, data, len, token, &why);
+	if (r != -EINPROGRESS)
+		fs_on_done(fs, token, r, &why);
+}
+
+/* The offset is ignored: every write appends. */
+static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t len, off_t off,
+		     struct fuse_file_info *fi)
+{
+	struct handle *h = handle_of(fi);
+
+	(void)off;
+	if (is_control(h->kind))
+		write_control(fs_of(req), req, ino, h, data, len);
+	else
+		produce_write(fs_of(req), req, h, data, len, fi->flags);
+}
+
+/* One file's locks, whatever node it was opened by. */
+static uint64_t lock_key(const struct handle *h)
+{
+	struct node n = { .name = h->name };
+	struct where w = { .kind = h->kind, .topic = h->topic, .node = h->topic ? &n : NULL };
+
+	return node_ino(&w);
+}
+
+static void grant_locks(struct fs *fs)
+{
+	uint64_t ticket;
+
+	while (lock_next_granted(fs->locks, &ticket)) {
+		struct parked *p = (struct parked *)(uintptr_t)ticket;
+		fuse_req_t req = p->req;
+
+		ASSERT(p->magic == PARKED_MAGIC && p->kind == PARK_LOCK);
+		p->req = NULL;
+		fuse_reply_err(req, 0);
+		unpark(fs, p);
+	}
+}
+
+/* Every close of every duplicate: only what waits is asked about, nothing ends (DESIGN 1.2.2). */
+static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct fs *fs = fs_of(req);
+	struct handle *h = handle_of(fi);
+	struct be_why why = { 0 };
+	int r;
+
+	(void)ino;
+	lock_posix_release(fs->locks, lock_key(h), fi->lock_owner);
+	grant_locks(fs);
+	r = is_text(h->kind) ? 0 : produce_check(fs, h, &why);
+	fuse_reply_err(req, -r);
+}
+
+static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct fs *fs = fs_of(req);
+	struct handle *h = handle_of(fi);
+	struct be_caller c = { .uid = h->uid, .pid = fuse_req_ctx(req)->pid };
+	struct be_why why = { 0 };
+	int r = produce_end_tail(fs, h, &why);
+
+	(void)ino;
+	if (r)
+		fs_note(fs, r, &c, h, why.text);
+	lock_flock_release(fs->locks, lock_key(h), (uint64_t)(uintptr_t)h);
+	lock_posix_release(fs->locks, lock_key(h), fi->lock_owner);
+	grant_locks(fs);
+	handle_free(fs, h);
+	fuse_reply_err(req, 0);
+}
+
+static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	struct handle *h = handle_of(fi);
+
+	(void)ino;
+	(void)datasync;
+	if (is_text(h->kind))
+		fuse_reply_err(req, 0); /* changes are stable when their write returns */
+	else
+		produce_fsync(fs_of(req), req, h);
+}
+
+static void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
+		    struct fuse_pollhandle *ph)
+{
+	struct fs *fs = fs_of(req);
+	struct handle *h = handle_of(fi);
+	unsigned revents = h->can_write ? POLLOUT : 0;
+	bool other = h->last_reader && h->last_reader != fuse_req_ctx(req)->pid;
+
+	(void)ino;
+	if (consume_ready(fs, h) || (other && h->frontier > 0))
+		revents |= h->can_read ? POLLIN : 0;
+	if (ph && !(revents & POLLIN) && h->can_read && h->topic) {
+		if (h->poll)
+			fuse_pollhandle_destroy(h->poll);
+		h->poll = ph;
+		list_remove(&h->poll_wait.link);
+		list_put(h->part ? &h->part->waiting : &h->topic->waiting, &h->poll_wait.link);
+	} else if (ph) {
+		fuse_pollhandle_destroy(ph);
+	}
+	fuse_reply_poll(req, revents);
+}
+
+/* Only SEEK_DATA and SEEK_HOLE come here; the rest the kernel does by itself. */
+static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
+		     struct fuse_file_info *fi)
+{
+	struct handle *h = handle_of(fi);
+	uint64_t pos, end = 0;
+	int r;
+
+	(void)ino;
+	if (h->mode == READ_TEXT)
+		end = h->text.len;
+	else if (h->view.is_plain && h->part && h->part->log)
+		end = h->part->log->end_pos;
+	if (h->topic && h->topic->deleted) {
+		fs_refuse_handle(req, -ESTALE, h, "the topic was deleted");
+	} else if (off < 0 || (uint64_t)off >= end) {
+		fuse_reply_err(req, ENXIO);
+	} else if (whence == SEEK_HOLE) {
+		fuse_reply_lseek(req, (off_t)end);
+	} else if (h->mode == READ_TEXT) {
+		fuse_reply_lseek(req, off);
+	} else {
+		r = plog_seek_data(h->part->log, (uint64_t)off, &pos);
+		if (r)
+			fuse_reply_err(req, -r);
+		else
+			fuse_reply_lseek(req, (off_t)pos);
+	}
+}
+
+static void on_lock_interrupt(fuse_req_t req, void *data)
+{
+	struct parked *p = data;
+	struct fs *fs = fs_of(req);
+
+	if (p->magic != PARKED_MAGIC || p->req != req)
+		return;
+	lock_cancel(fs->locks, (uint64_t)(uintptr_t)p);
+	p->req = NULL;
+	fuse_reply_err(req, EINTR);
+	unpark(fs, p);
+	grant_locks(fs);
+}
+
+/* r: what the lock table said. Parked already where it may wait. */
+static void answer_lock(struct fs *fs, fuse_req_t req, struct parked *p, int r)
+{
+	if (r == -EINPROGRESS) {
+		fuse_req_interrupt_func(req, on_lock_interrupt, p);
+		return;
+	}
+	if (p) {
+		p->req = NULL;
+		unpark(fs, p);
+	}
+	fuse_reply_err(req, -r);
+	grant_locks(fs);
+}
+
+static void op_getlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lk)
+{
+	struct lock_range range = { .start = (uint64_t)lk->l_start,
+				    .end = lk->l_len ? (uint64_t)(lk->l_start + lk->l_len - 1)
+						     : LOCK_END,
+				    .is_write = lk->l_type == F_WRLCK,
+				    .pid = lk->l_pid };
+	struct lock_range found;
+
+	(void)ino;
+	if (lock_posix_get(fs_of(req)->locks, lock_key(handle_of(fi)), fi->lock_owner, &range,
+			   &found)) {
+		lk->l_type = found.is_write ? F_WRLCK : F_RDLCK;
+		lk->l_start = (off_t)found.start;
+		lk->l_len = found.end == LOCK_END ? 0 : (off_t)(found.end - found.start + 1);
+		lk->l_pid = found.pid;
+	} else {
+		lk->l_type = F_UNLCK;
+	}
+	fuse_reply_lock(req, lk);
+}
+
+static void op_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lk,
+		     int sleep)
+{
+	struct fs *fs = fs_of(req);
+	struct handle *h = handle_of(fi);
+	struct lock_range range = { .start = (uint64_t)lk->l_start,
+				    .end = lk->l_len ? (uint64_t)(lk->l_start + lk->l_len - 1)
+						     : LOCK_END,
+				    .is_write = lk->l_type == F_WRLCK,
+				    .pid = lk->l_pid };
+	struct parked *p = NULL;
+
+	(void)ino;
+	if (lk->l_type == F_UNLCK) {
+		answer_lock(fs, req, NULL,
+			    lock_posix_unlock(fs->locks, lock_key(h), fi->lock_owner, &range));
+		return;
+	}
+	if (sleep && !(p = park(fs, req, PARK_LOCK, h)))
+		return;
+	answer_lock(fs, req, p,
+		    lock_posix_set(fs->locks, lock_key(h), fi->lock_owner, &range, sleep,
+				   (uint64_t)(uintptr_t)p));
+}
+
+static void op_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op)
+{
+	struct fs *fs = fs_of(req);
+	struct handle *h = handle_of(fi);
+	uint64_t owner = (uint64_t)(uintptr_t)h;
+	bool sleep = !(op & LOCK_NB);
+	struct parked *p = NULL;
+
+	(void)ino;
+	if ((op & ~LOCK_NB) == LOCK_UN) {
+		lock_flock_release(fs->locks, lock_key(h), owner);
+		answer_lock(fs, req, NULL, 0);
+		return;
+	}
+	if (sleep && !(p = park(fs, req, PARK_LOCK, h)))
+		return;
+	answer_lock(fs, req, p,
+		    lock_flock_set(fs->locks, lock_key(h), owner, (op & ~LOCK_NB) == LOCK_EX, sleep,
+				   (uint64_t)(uintptr_t)p));
+}
+
+void ops_set_files(struct fuse_lowlevel_ops *ops)
+{
+	ops->open = op_open;
+	ops->read = op_read;
+	ops->write = op_write;
+	ops->flush = op_flush;
+	ops->release = op_release;
+	ops->fsync = op_fsync;
+	ops->poll = op_poll;
+	ops->lseek = op_lseek;
+	ops->getlk = op_getlk;
+	ops->setlk = op_setlk;
+	ops->flock = op_flock;
+}

@@ -1,0 +1,319 @@
+#include "fusefs/session.h"
+
+#include "daemon/base/log.h"
+#include "fusefs/fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct session {
+	struct fuse_session *se;
+	struct fs *fs;
+	struct fuse_buf buf;
+	char *dir;
+	bool detached, ended;
+};
+
+static void on_init(void *userdata, struct fuse_conn_info *conn)
+{
+	struct fs *fs = userdata;
+	unsigned want = FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS |
+			FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS;
+
+	if (!fs->no_splice)
+		want |= FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE;
+	/* Requests are read into memory, since every byte of a write is looked at. */
+	conn->want = want & conn->capable;
+	conn->max_write = FUSE_WRITE_MAX;
+	/* RELEASE is a background request: it must never queue behind others (FUSE.md, "Closing").
+	 */
+	conn->max_background = 65535;
+	conn->congestion_threshold = 65535;
+}
+
+static void on_log(enum fuse_log_level level, const char *fmt, va_list ap)
+{
+	char text[512];
+	size_t len;
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	len = strlen(text);
+	while (len && text[len - 1] == '\n')
+		text[--len] = 0;
+	LOG_AT(level <= FUSE_LOG_WARNING ? LOG_WARN : LOG_DEBUG, "libfuse", 0, "%s", text);
+}
+
+/* The type of what is mounted exactly at dir ("" where nothing is), the topmost last. */
+static void mounted_type(const char *dir, char *ret_type, size_t len)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL;
+	size_t cap = 0;
+
+	*ret_type = 0;
+	if (!f)
+		return;
+	while (getline(&line, &cap, f) > 0) {
+		char at[4096], type[64], path[4096], *dash = strstr(line, " - ");
+		size_t n = 0;
+
+		if (!dash || sscanf(line, "%*s %*s %*s %*s %4095s", at) != 1 ||
+		    sscanf(dash, " - %63s", type) != 1)
+			continue;
+		/* Spaces and the like stand there as \ooo. */
+		for (char *p = at; *p; p++) {
+			if (*p == '\\' && p[1] && p[2] && p[3]) {
+				path[n++] =
+					(char)((p[1] - '0') * 64 + (p[2] - '0') * 8 + p[3] - '0');
+				p += 3;
+			} else {
+				path[n++] = *p;
+			}
+		}
+		path[n] = 0;
+		if (!strcmp(path, dir))
+			snprintf(ret_type, len, "%s", type);
+	}
+	free(line);
+	fclose(f);
+}
+
+static int run_fusermount(const char *dir)
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		execlp("fusermount3", "fusermount3", "-u", "-z", "-q", "--", dir, (char *)NULL);
+		_exit(127);
+	}
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EPERM;
+}
+
+static int detach(const char *dir)
+{
+	if (!umount2(dir, MNT_DETACH | UMOUNT_NOFOLLOW))
+		return 0;
+	return run_fusermount(dir);
+}
+
+/* An administrator's bound on the age of requests would abort the mount under its waiting readers.
+ */
+static bool has_request_timeout(void)
+{
+	unsigned seconds = 0;
+	FILE *f = fopen("/proc/sys/fs/fuse/max_request_timeout", "re");
+
+	if (!f)
+		return false;
+	if (fscanf(f, "%u", &seconds) != 1)
+		seconds = 0;
+	fclose(f);
+	return seconds != 0;
+}
+
+int session_prepare(const char *dir, struct session_why *why)
+{
+	char type[64];
+	struct stat st;
+	int r = 0;
+
+	mounted_type(dir, type, sizeof(type));
+	if (stat(dir, &st))
+		r = -errno;
+	if (r == -ENOTCONN && (!strcmp(type, "fuse.topicfs") || !strcmp(type, "fuse"))) {
+		LOG_AT(LOG_INFO, dir, 0, "a mount left by a broker that died is replaced");
+		r = detach(dir);
+		if (r) {
+			snprintf(why->text, sizeof(why->text),
+				 "%s: the mount of a broker that died cannot be taken away (%s): "
+				 "run fusermount3 -uz on it as the user who mounted it",
+				 dir, strerror(-r));
+			return r;
+		}
+		mounted_type(dir, type, sizeof(type));
+		r = stat(dir, &st) ? -errno : 0;
+	}
+	if (r == -ENOENT)
+		r = mkdir(dir, 0755) || stat(dir, &st) ? -errno : 0;
+	if (r || !S_ISDIR(st.st_mode)) {
+		r = r ? r : -ENOTDIR;
+		snprintf(why->text, sizeof(why->text), "%s: cannot be mounted on: %s", dir,
+			 strerror(-r));
+		return r;
+	}
+	if (*type) {
+		snprintf(why->text, sizeof(why->text),
+			 "%s: something of type %s is mounted there already; unmount it first or "
+			 "choose another directory",
+			 dir, type);
+		return -EBUSY;
+	}
+	if (access("/dev/fuse", F_OK)) {
+		snprintf(why->text, sizeof(why->text),
+			 "/dev/fuse is missing: load the module (modprobe fuse), or start the "
+			 "container with --device /dev/fuse");
+		return -ENODEV;
+	}
+	if (has_request_timeout()) {
+		snprintf(why->text, sizeof(why->text),
+			 "the sysctl fs.fuse.max_request_timeout is set: it would abort the mount "
+			 "under its waiting readers; set it to 0");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+static bool user_allows_other(void)
+{
+	FILE *f = fopen("/etc/fuse.conf", "re");
+	char line[256];
+	bool found = false;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		char word[64];
+
+		if (sscanf(line, " %63s", word) == 1 && !strcmp(word, "user_allow_other"))
+			found = true;
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static void why_not_mounted(const char *dir, struct session_why *why)
+{
+	if (access("/dev/fuse", R_OK | W_OK))
+		snprintf(
+			why->text, sizeof(why->text),
+			"%s: /dev/fuse cannot be opened by this user (%s): run as root, or ask for "
+			"chmod 666 /dev/fuse",
+			dir, strerror(errno));
+	else if (geteuid() && access("/usr/bin/fusermount3", X_OK) &&
+		 access("/bin/fusermount3", X_OK))
+		snprintf(why->text, sizeof(why->text),
+			 "%s: fusermount3 is missing: install the package fuse3, or run as root",
+			 dir);
+	else
+		snprintf(why->text, sizeof(why->text),
+			 "%s: the mount is not permitted here: run as root, or give the container "
+			 "the capability SYS_ADMIN and the device /dev/fuse",
+			 dir);
+}
+
+static void set_ops(struct fuse_lowlevel_ops *ops)
+{
+	*ops = (struct fuse_lowlevel_ops){ .init = on_init };
+	ops_set_names(ops);
+	ops_set_files(ops);
+}
+
+int session_mount(struct fs *fs, const char *dir, bool no_splice, struct session **ret,
+		  struct session_why *why)
+{
+	char opts[128] = "default_permissions,fsname=topicfs,subtype=topicfs,max_read=1048576";
+	char *argv[] = { "topicfs", "-o", opts, NULL };
+	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
+	struct fuse_lowlevel_ops ops;
+	struct session *s = calloc(1, sizeof(*s));
+	int flags;
+
+	if (!s)
+		return -ENOMEM;
+	s->fs = fs;
+	s->dir = strdup(dir);
+	fs->no_splice = no_splice;
+	fs->uid = geteuid();
+	fs->gid = getegid();
+	if (!geteuid() || user_allows_other())
+		strcat(opts, ",allow_other");
+	fuse_set_log_func(on_log);
+	set_ops(&ops);
+	s->se = s->dir ? fuse_session_new(&args, &ops, sizeof(ops), fs) : NULL;
+	fuse_opt_free_args(&args);
+	if (!s->se)
+		goto fail;
+	if (fuse_session_mount(s->se, dir)) {
+		fuse_session_destroy(s->se);
+		s->se = NULL;
+		why_not_mounted(dir, why);
+		goto fail;
+	}
+	fs->se = s->se;
+	flags = fcntl(fuse_session_fd(s->se), F_GETFL);
+	if (flags < 0 || fcntl(fuse_session_fd(s->se), F_SETFL, flags | O_NONBLOCK) < 0) {
+		snprintf(why->text, sizeof(why->text), "%s: fcntl: %s", dir, strerror(errno));
+		session_free(s);
+		return -EPERM;
+	}
+	*ret = s;
+	return 0;
+fail:
+	free(s->dir);
+	free(s);
+	return *why->text ? -EPERM : -ENOMEM;
+}
+
+int session_fd(const struct session *s)
+{
+	return fuse_session_fd(s->se);
+}
+
+int session_step(struct session *s)
+{
+	int r;
+
+	if (s->ended)
+		return -ENODEV;
+	r = fuse_session_receive_buf(s->se, &s->buf);
+	if (r == -EAGAIN)
+		return 0;
+	if (r == -EINTR || r == -ENOENT)
+		return 1;
+	if (r <= 0 || fuse_session_exited(s->se)) {
+		s->ended = true;
+		return -ENODEV;
+	}
+	fuse_session_process_buf(s->se, &s->buf);
+	return 1;
+}
+
+void session_detach(struct session *s)
+{
+	int r;
+
+	if (s->detached || s->ended)
+		return;
+	r = detach(s->dir);
+	if (r)
+		LOG_AT(LOG_WARN, s->dir, r, "cannot be unmounted; it is closed all the same");
+	s->detached = !r;
+}
+
+void session_free(struct session *s)
+{
+	if (!s)
+		return;
+	session_detach(s);
+	/* Closing the device ends the connection; the mount point is free already. */
+	if (s->detached || s->ended)
+		close(fuse_session_fd(s->se));
+	else
+		fuse_session_unmount(s->se);
+	fuse_session_destroy(s->se);
+	free(s->buf.mem);
+	free(s->dir);
+	free(s);
+}

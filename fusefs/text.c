@@ -1,0 +1,133 @@
+/*
+ * Small text files: README, config, status, metrics, errors and cluster/. A handle reads the text
+ * as it was at open; of errors, what was added since is read on at the end, so that tail -f works.
+ */
+#include "fusefs/fs.h"
+
+#include <errno.h>
+
+const char text_readme[] =
+	"topicfs: a log you can cat\n"
+	"==========================\n"
+	"\n"
+	"A topic is a directory, a partition is an append-only file. What appends produces, what "
+	"reads\n"
+	"consumes. Every line is a record.\n"
+	"\n"
+	"Make, fill, read\n"
+	"  mkdir topics/orders                 a topic with one partition\n"
+	"  echo hello >> topics/orders/0       one record (> does the same: nothing is ever "
+	"overwritten)\n"
+	"  cat topics/orders/0                 all records of partition 0; tail, grep, wc, less "
+	"work too\n"
+	"  tail -f topics/orders/0             follow it\n"
+	"  cat topics/orders/0@latest          a stream: waits for new records without polling\n"
+	"  rmdir topics/orders                 delete it (rm -r destroys nothing)\n"
+	"\n"
+	"Files of a topic\n"
+	"  0 1 2 ...     the partitions            all           append: the broker chooses the "
+	"partition;\n"
+	"  by-key/KEY    append with this key                    read: all partitions, merged by "
+	"time\n"
+	"  config        name=value lines; write some to change  status        leader, offsets, "
+	"sizes\n"
+	"\n"
+	"Names that select (not listed by ls)\n"
+	"  NAME[@POSITION[..[POSITION]]][.FORMAT]      NAME is a partition or all\n"
+	"  POSITION   earliest  latest  OFFSET  -N (the last N)  2026-02-02T10:00:00Z  "
+	"tMILLISECONDS\n"
+	"  FORMAT     lines (default)  json (one object a line)  msg (one read or write is one "
+	"record)\n"
+	"  0@100         a stream from offset 100 that never ends    0@-10..     the last ten, "
+	"then EOF\n"
+	"  0@100..200    a range that ends                           all.json    everything, as "
+	"JSON\n"
+	"\n"
+	"Promises\n"
+	"  One write of up to 1044480 bytes is atomic: its lines are consecutive records, all or "
+	"none.\n"
+	"  fsync, O_SYNC and O_DSYNC return when the records are on stable storage.\n"
+	"  A line without newline waits for its rest, fsync, or the last close.\n"
+	"  A stream that retention overtook reads ESTALE once, and goes on at the oldest record.\n"
+	"\n"
+	"More keys and formats\n"
+	"  echo '{\"key\":\"k1\",\"value\":\"v\",\"headers\":{\"h\":\"x\"}}' >> "
+	"topics/orders/all.json\n"
+	"  echo retention.ms=86400000 > topics/orders/config\n"
+	"\n"
+	"When something is refused\n"
+	"  tail errors        the last refusals of yours, each with its reason in a sentence\n"
+	"  cat metrics        OpenMetrics text          cat cluster/brokers   who serves this "
+	"mount\n";
+
+static int fill(struct fs *fs, enum node_kind kind, struct be_topic *t, uint32_t uid,
+		struct buf *out, uint64_t *ret_seq)
+{
+	enum be_text what;
+
+	switch (kind) {
+	case NODE_README:
+		buf_put_str(out, text_readme);
+		return buf_err(out);
+	case NODE_ERRORS:
+		*ret_seq = errors_text_since(fs->errors, *ret_seq, uid, uid == 0, out);
+		return buf_err(out);
+	case NODE_METRICS:
+		what = BE_TEXT_METRICS;
+		break;
+	case NODE_BROKERS:
+		what = BE_TEXT_BROKERS;
+		break;
+	case NODE_CONTROLLER:
+		what = BE_TEXT_CONTROLLER;
+		break;
+	case NODE_PARTITIONS:
+		what = BE_TEXT_PARTITIONS;
+		break;
+	case NODE_CONTROL:
+		what = BE_TEXT_JOBS;
+		break;
+	case NODE_CONFIG:
+		what = BE_TEXT_CONFIG;
+		break;
+	case NODE_STATUS:
+		what = BE_TEXT_STATUS;
+		break;
+	default:
+		return -EINVAL;
+	}
+	return fs->be.text(fs->be.ctx, what, t, out);
+}
+
+int text_open(struct fs *fs, struct handle *h, const struct where *w)
+{
+	h->mode = READ_TEXT;
+	return fill(fs, w->kind, w->topic, h->uid, &h->text, &h->errors_seq);
+}
+
+void text_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, uint64_t off)
+{
+	size_t len;
+
+	if (h->kind == NODE_ERRORS && off >= h->text.len &&
+	    fill(fs, h->kind, NULL, h->uid, &h->text, &h->errors_seq)) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	len = off < h->text.len ? MIN(h->text.len - (size_t)off, size) : 0;
+	fuse_reply_buf(req, len ? (char *)h->text.data + off : NULL, len);
+}
+
+uint64_t text_len(struct fs *fs, const struct where *w, uint32_t uid)
+{
+	uint64_t len, seq = 0;
+	struct buf text;
+
+	/* Made anew at each look: like the files of /proc, metrics has no size. */
+	if (w->kind == NODE_METRICS)
+		return 0;
+	buf_init(&text);
+	len = fill(fs, w->kind, w->topic, uid, &text, &seq) ? 0 : text.len;
+	buf_fini(&text);
+	return len;
+}

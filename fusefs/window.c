@@ -1,0 +1,514 @@
+/*
+ * Reading by records: json and msg, and everything of `all`. What is given is rendered from records
+ * and kept in a window, so that a handle can seek back into at least its last MiB whatever has
+ * happened to the log.
+ *
+ *   stream positions    text_start            frontier      text_start + text.len
+ *                       |------ given ---------|--- ahead ---|
+ *
+ * `all` merges its partitions by timestamp where records of several are at hand; each stays in
+ * order, and of equal times the lower partition comes first. In msg a read is one record; marks[]
+ * are the starts of the records in the window, and what is ahead is at most one record that no
+ * buffer was large enough for.
+ */
+#include "fusefs/fs.h"
+
+#include "daemon/store/json.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A window is cut down to STREAM_WINDOW_BYTES when it has grown to this. */
+#define WINDOW_CUT (2 * STREAM_WINDOW_BYTES)
+/* Larger values make no difference to what `-N` selects. */
+#define LAST_N_MAX (INT64_C(1) << 40)
+
+void window_close(struct handle *h)
+{
+	free(h->feeds);
+	free(h->marks);
+	h->feeds = NULL;
+	h->marks = NULL;
+	h->feed_cnt = 0;
+}
+
+/* Timestamp of the record at off; -ENODATA at the end. */
+static int record_time(struct plog *log, int64_t off, int64_t *ret_ts, int64_t *ret_off)
+{
+	const struct batch *b;
+	int64_t i;
+	int r = plog_batch(log, off, &b);
+
+	if (r)
+		return r;
+	i = MAX(off - b->head.base_offset, 0);
+	*ret_ts = b->recs[i].timestamp_ms;
+	*ret_off = b->recs[i].offset;
+	return 0;
+}
+
+/* The last n records of all partitions together, by timestamp: walks back from every end. */
+static int feeds_last_n(struct handle *h, int64_t n)
+{
+	int64_t ts, off;
+	int r;
+
+	for (unsigned i = 0; i < h->feed_cnt; i++)
+		h->feeds[i].has_ts = false;
+	for (; n > 0; n--) {
+		struct feed *best = NULL;
+
+		for (unsigned i = 0; i < h->feed_cnt; i++) {
+			struct feed *f = &h->feeds[i];
+
+			if (f->next <= f->part->log->start_offset)
+				continue;
+			if (!f->has_ts) {
+				r = record_time(f->part->log, f->next - 1, &ts, &off);
+				if (r)
+					return r;
+				f->ts_ms = ts;
+				f->has_ts = true;
+			}
+			if (!best || f->ts_ms >= best->ts_ms)
+				best = f;
+		}
+		if (!best)
+			break;
+		best->next--;
+		best->has_ts = false;
+	}
+	for (unsigned i = 0; i < h->feed_cnt; i++)
+		h->feeds[i].has_ts = false;
+	return 0;
+}
+
+/* Where one partition's feed begins and ends. */
+static int feed_open(struct handle *h, struct feed *f)
+{
+	struct plog *log = f->part->log;
+	const struct position *to = &h->view.to;
+	int64_t stop;
+	int r;
+
+	f->stop = -1;
+	f->wait_ts_ms = -1;
+	if (h->is_range) {
+		f->stop = log->next_offset;
+		if (to->kind == POSITION_LAST_N && !h->part)
+			to = &(struct position){ .kind = POSITION_NONE };
+		r = consume_position(log, to, &stop);
+		if (r)
+			return r;
+		f->stop = MIN(f->stop, stop);
+	}
+	if (h->from.kind == POSITION_LAST_N && !h->part) {
+		f->next = log->next_offset;
+		return 0;
+	}
+	r = consume_position(log, &h->from, &f->next);
+	if (r)
+		return r;
+	if (h->from.kind == POSITION_TIME_MS && f->next == log->next_offset && !h->is_range)
+		f->wait_ts_ms = h->from.value;
+	f->stale = f->next < log->start_offset && (f->stop < 0 || f->stop > f->next);
+	return 0;
+}
+
+/* `all@FROM..-N` ends N records before the end of all together. */
+static int stop_last_n(struct handle *h)
+{
+	int64_t *next = calloc(h->feed_cnt, sizeof(*next));
+	int r;
+
+	if (!next)
+		return -ENOMEM;
+	for (unsigned i = 0; i < h->feed_cnt; i++) {
+		next[i] = h->feeds[i].next;
+		h->feeds[i].next = h->feeds[i].part->log->next_offset;
+	}
+	r = feeds_last_n(h, MIN(h->view.to.value, LAST_N_MAX));
+	for (unsigned i = 0; i < h->feed_cnt; i++) {
+		h->feeds[i].stop = h->feeds[i].next;
+		h->feeds[i].next = next[i];
+	}
+	free(next);
+	return r;
+}
+
+int window_open(struct fs *fs, struct handle *h, struct be_why *why)
+{
+	uint32_t cnt = h->part ? 1 : h->topic->part_cnt;
+	int r = 0;
+
+	h->mode = READ_WINDOW;
+	h->from = h->view.from;
+	h->is_range = h->view.is_range;
+	h->feeds = calloc(cnt, sizeof(*h->feeds));
+	if (!h->feeds)
+		return -ENOMEM;
+	h->feed_cnt = cnt;
+	for (uint32_t i = 0; !r && i < cnt; i++) {
+		struct feed *f = &h->feeds[i];
+
+		f->part = h->part ? h->part : h->topic->parts[i];
+		if (!f->part->log)
+			r = fs->be.open_log(fs->be.ctx, f->part, why);
+		if (!r)
+			r = feed_open(h, f);
+		if (r && !*why->text)
+			snprintf(why->text, sizeof(why->text), "%s", fs_log_fault(f->part, r));
+	}
+	if (!r && !h->part && h->is_range && h->view.to.kind == POSITION_LAST_N)
+		r = stop_last_n(h);
+	if (!r && !h->part && h->from.kind == POSITION_LAST_N)
+		r = feeds_last_n(h, MIN(h->from.value, LAST_N_MAX));
+	return r;
+}
+
+/* A topic that grew: a stream of `all` follows the new partitions from their start. */
+static int feeds_grow(struct fs *fs, struct handle *h)
+{
+	struct feed *feeds;
+	struct be_why why;
+	int r;
+
+	if (h->part || h->is_range || h->feed_cnt == h->topic->part_cnt)
+		return 0;
+	feeds = realloc(h->feeds, h->topic->part_cnt * sizeof(*feeds));
+	if (!feeds)
+		return -ENOMEM;
+	h->feeds = feeds;
+	while (h->feed_cnt < h->topic->part_cnt) {
+		struct be_partition *p = h->topic->parts[h->feed_cnt];
+
+		r = p->log ? 0 : fs->be.open_log(fs->be.ctx, p, &why);
+		if (r)
+			return r;
+		h->feeds[h->feed_cnt++] = (struct feed){
+			.part = p, .next = p->log->start_offset, .stop = -1, .wait_ts_ms = -1
+		};
+	}
+	return 0;
+}
+
+static bool feed_is_done(const struct feed *f)
+{
+	return f->stop >= 0 && f->next >= f->stop;
+}
+
+/* Learns the time of the feed's next record. 0, -ENODATA (nothing at hand), -ESTALE once, others.
+ */
+static int feed_peek(struct feed *f)
+{
+	struct plog *log = f->part->log;
+	int64_t off;
+	int r;
+
+	if (f->stale || (f->next < log->start_offset && !feed_is_done(f))) {
+		f->stale = false;
+		f->has_ts = false;
+		f->next = log->start_offset;
+		return -ESTALE;
+	}
+	if (feed_is_done(f) || f->next >= log->next_offset)
+		return -ENODATA;
+	if (f->wait_ts_ms >= 0) {
+		r = plog_time_to_offset(log, f->wait_ts_ms, &off);
+		if (r)
+			return r;
+		f->next = MAX(f->next, off);
+		if (f->next >= log->next_offset)
+			return -ENODATA;
+		f->wait_ts_ms = -1;
+	}
+	if (f->has_ts)
+		return 0;
+	r = record_time(log, f->next, &f->ts_ms, &off);
+	if (r)
+		return r;
+	if (f->stop >= 0 && off >= f->stop) {
+		f->next = f->stop;
+		return -ENODATA;
+	}
+	f->next = off;
+	f->has_ts = true;
+	return 0;
+}
+
+/* The feed whose next record comes first; -ENODATA where none has one. *ret_second: the time of the
+ * first record of the others. */
+static int feed_first(struct handle *h, struct feed **ret, int64_t *ret_second)
+{
+	struct feed *best = NULL;
+	int64_t second = INT64_MAX;
+
+	for (unsigned i = 0; i < h->feed_cnt; i++) {
+		int r = feed_peek(&h->feeds[i]);
+
+		if (r == -ENODATA)
+			continue;
+		if (r)
+			return r;
+		if (!best || h->feeds[i].ts_ms < best->ts_ms) {
+			if (best)
+				second = MIN(second, best->ts_ms);
+			best = &h->feeds[i];
+		} else {
+			second = MIN(second, h->feeds[i].ts_ms);
+		}
+	}
+	if (!best)
+		return -ENODATA;
+	*ret = best;
+	*ret_second = second;
+	return 0;
+}
+
+static int mark_put(struct handle *h, uint64_t pos)
+{
+	uint64_t *marks;
+
+	if (h->mark_cnt == h->mark_cap) {
+		size_t cap = h->mark_cap ? h->mark_cap * 2 : 64;
+
+		marks = realloc(h->marks, cap * sizeof(*marks));
+		if (!marks)
+			return -ENOMEM;
+		h->marks = marks;
+		h->mark_cap = cap;
+	}
+	h->marks[h->mark_cnt++] = pos;
+	return 0;
+}
+
+static void render(struct handle *h, const struct feed *f, const struct record *r)
+{
+	bool is_null = r->value_len == RECORD_NULL;
+
+	switch (h->view.format) {
+	case VIEW_JSON:
+		json_put_record(&h->text, h->topic->name, f->part->number, r);
+		break;
+	case VIEW_LINES:
+		buf_put(&h->text, r->value, is_null ? 0 : r->value_len);
+		buf_put_u8(&h->text, '\n');
+		break;
+	case VIEW_MSG:
+		buf_put(&h->text, r->value, is_null ? 0 : r->value_len);
+		break;
+	}
+}
+
+static bool full(const struct handle *h, size_t want)
+{
+	return h->text_start + h->text.len - h->frontier >= want;
+}
+
+/*
+ * Renders the run of records of one feed that come before everybody else's, until `want` bytes are
+ * ahead. 0; in msg one record at a time, and -ENODATA's cousin -ENOMSG where it is empty (and is
+ * passed).
+ */
+static int render_run(struct handle *h, struct feed *f, int64_t second, size_t want)
+{
+	const struct batch *b;
+	int r = plog_batch(f->part->log, f->next, &b);
+	int64_t i;
+
+	if (r)
+		return r;
+	ASSERT(f->next >= b->head.base_offset);
+	for (i = f->next - b->head.base_offset; i < b->head.cnt; i++) {
+		const struct record *rec = &b->recs[i];
+		uint64_t start = h->text_start + h->text.len;
+
+		if ((f->stop >= 0 && rec->offset >= f->stop) || rec->timestamp_ms > second ||
+		    full(h, want))
+			break;
+		if (h->view.format == VIEW_MSG && (r = mark_put(h, start)))
+			return r;
+		render(h, f, rec);
+		f->next = rec->offset + 1;
+		f->has_ts = false;
+		f->part->records_out++;
+		if (h->view.format != VIEW_MSG)
+			continue;
+		if (h->text_start + h->text.len == start) {
+			h->mark_cnt--;
+			return -ENOMSG;
+		}
+		break;
+	}
+	return buf_err(&h->text);
+}
+
+/* Makes at least one and up to about `want` bytes stand ahead. 0, or why nothing does. */
+static int fill(struct fs *fs, struct handle *h, size_t want)
+{
+	struct feed *f;
+	int64_t second;
+	int r = feeds_grow(fs, h);
+
+	while (!r && !full(h, want)) {
+		r = feed_first(h, &f, &second);
+		if (!r)
+			r = render_run(h, f, second, want);
+		if (h->view.format == VIEW_MSG)
+			break;
+	}
+	if (h->text.err) {
+		h->text.err = 0;
+		return -ENOMEM;
+	}
+	return full(h, 1) ? 0 : r;
+}
+
+/* Forgets what lies more than a window behind. */
+static void cut_window(struct handle *h)
+{
+	size_t given = (size_t)(h->frontier - h->text_start), cut, i = 0;
+
+	if (given < WINDOW_CUT)
+		return;
+	cut = given - STREAM_WINDOW_BYTES;
+	if (h->view.format == VIEW_MSG) {
+		while (i + 1 < h->mark_cnt && h->marks[i + 1] <= h->text_start + cut)
+			i++;
+		cut = (size_t)(h->marks[i] - h->text_start);
+		memmove(h->marks, h->marks + i, (h->mark_cnt - i) * sizeof(*h->marks));
+		h->mark_cnt -= i;
+	}
+	buf_consume(&h->text, cut);
+	h->text_start += cut;
+}
+
+/* The record that begins at off; -ESPIPE where none does. */
+static int msg_len(const struct handle *h, uint64_t off, size_t *ret_len)
+{
+	size_t lo = 0, hi = h->mark_cnt;
+	uint64_t end;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (h->marks[mid] < off)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (lo == h->mark_cnt || h->marks[lo] != off)
+		return -ESPIPE;
+	end = lo + 1 < h->mark_cnt ? h->marks[lo + 1] : h->text_start + h->text.len;
+	*ret_len = (size_t)(end - off);
+	return 0;
+}
+
+static const char *sentence(const struct handle *h, int err)
+{
+	switch (err) {
+	case -ESTALE:
+		return "retention removed the asked record; the next read goes on at the oldest "
+		       "one";
+	case -ESPIPE:
+		return "the stream was read where the handle has not been, or no longer is";
+	case -EMSGSIZE:
+		return "the buffer is smaller than the next record, which is still there";
+	case -ENODATA:
+		return "an empty record or a tombstone; the next read gives the next record";
+	default:
+		break;
+	}
+	for (unsigned i = 0; i < h->feed_cnt && err == -EIO; i++) {
+		if (*h->feeds[i].part->log->fault)
+			return h->feeds[i].part->log->fault;
+	}
+	return "the read failed";
+}
+
+/* The answer's bytes, or the errno. */
+static int select_bytes(struct fs *fs, struct handle *h, size_t size, uint64_t off, size_t *ret_len)
+{
+	uint64_t end = h->text_start + h->text.len;
+	int r;
+
+	if (off < h->text_start || off > h->frontier)
+		return -ESPIPE;
+	if (off == h->frontier && off == end) {
+		r = fill(fs, h, size);
+		if (r == -ENOMSG)
+			return -ENODATA;
+		if (r)
+			return r == -ENODATA ? -ENOMSG : r; /* nothing at hand */
+		end = h->text_start + h->text.len;
+	}
+	*ret_len = (size_t)MIN(end - off, size);
+	if (h->view.format != VIEW_MSG)
+		return 0;
+	r = msg_len(h, off, ret_len);
+	if (r)
+		return r;
+	return *ret_len > size ? -EMSGSIZE : 0;
+}
+
+static bool at_end(const struct handle *h)
+{
+	if (!h->is_range)
+		return false;
+	for (unsigned i = 0; i < h->feed_cnt; i++) {
+		if (!feed_is_done(&h->feeds[i]))
+			return false;
+	}
+	return true;
+}
+
+void window_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, uint64_t off,
+		 unsigned flags, struct parked *p)
+{
+	size_t len = 0;
+	int r;
+
+	size = MIN(size, (size_t)STREAM_ANSWER_MAX);
+	r = select_bytes(fs, h, size, off, &len);
+	if (r == -EAGAIN) {
+		/* Whose bytes were cold the disk knows: any log will do. */
+		consume_warm(fs, req, h, h->feeds[0].part->log, size, off, flags, p);
+		return;
+	}
+	if (r == -ENOMSG && !at_end(h)) {
+		consume_wait(fs, req, h, size, off, flags, p);
+		return;
+	}
+	if (r && r != -ENOMSG) {
+		consume_fail(fs, req, h, p, r, sentence(h, r));
+		return;
+	}
+	if (p) {
+		p->req = NULL;
+		unpark(fs, p);
+	}
+	fuse_reply_buf(req, (char *)h->text.data + (off - h->text_start), len);
+	h->frontier = MAX(h->frontier, off + len);
+	if (h->part)
+		h->part->bytes_out += len;
+	cut_window(h);
+}
+
+bool window_ready(struct fs *fs, struct handle *h)
+{
+	(void)fs;
+	if (h->frontier < h->text_start + h->text.len || at_end(h) || h->is_range)
+		return true;
+	for (unsigned i = 0; i < h->feed_cnt; i++) {
+		const struct feed *f = &h->feeds[i];
+
+		if (f->stale || f->next < f->part->log->start_offset)
+			return true;
+		if (f->wait_ts_ms < 0 ? f->next < f->part->log->next_offset
+				      : f->part->log->max_ts_ms >= f->wait_ts_ms &&
+						f->next < f->part->log->next_offset)
+			return true;
+	}
+	return !h->part && h->feed_cnt < h->topic->part_cnt;
+}
