@@ -10,7 +10,7 @@
 # when the case ends, however it does.
 # shellcheck shell=bash
 
-set -euo pipefail
+set -Eeuo pipefail
 shopt -s inherit_errexit
 
 MNT=$CASE_DIR/mnt
@@ -114,7 +114,7 @@ wait_end_() {
 # is_running PID: neither gone nor a zombie.
 is_running() {
 	local stat
-	{ stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
 	case ${stat##*) } in
 	[ZX]*) return 1 ;;
 	esac
@@ -124,7 +124,7 @@ is_running() {
 # wait_until before the record is written that the reader shall be woken by.
 is_waiting() {
 	local stat
-	{ stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
 	case ${stat##*) } in
 	[SD]*) grep -q fuse "/proc/$1/stack" 2>/dev/null || [ ! -r "/proc/$1/stack" ] ;;
 	*) return 1 ;;
