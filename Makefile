@@ -42,6 +42,8 @@ fault_TESTS :=
 fuzz_TESTS :=
 # What several tests share; linked into each that uses it.
 testlib_SRC :=
+# The programs of tests/bench.
+bench_SRC :=
 
 LAYERS := base store io raft fusefs daemon
 # The archives of a layer's programs and what they need, upper ones first, as the linker wants it.
@@ -64,7 +66,7 @@ archives = $(patsubst %,$(B)/lib%.a,$($(1)_NEEDS))
 libs = $(foreach l,$($(1)_NEEDS),$($(l)_LIBS))
 
 unit_TESTS := $(foreach l,$(LAYERS),$(unit_$(l)_TESTS))
-all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(main_SRC) $(testlib_SRC)
+all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(main_SRC) $(testlib_SRC) $(bench_SRC)
 all_TESTS := $(unit_TESTS) $(sim_TESTS) $(fault_TESTS) $(fuzz_TESTS)
 
 # A failed recipe leaves no half-written target.
@@ -98,6 +100,11 @@ $(B)/%.o: %.c $(B)/flags
 $(B)/topicfs: $(call obj,$(main_SRC)) $(call archives,daemon)
 	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,daemon)
 
+$(B)/tests/bench/ref: $(B)/tests/bench/ref.o
+	$(CC) $(LDFLAGS) -o $@ $^ -lfuse3
+$(B)/tests/bench/client: $(B)/tests/bench/client.o $(B)/tests/bench/client_wake.o
+	$(CC) $(LDFLAGS) -o $@ $^ -lpthread
+
 # Other flags (CI=true, another compiler) build everything again.
 flags := $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)
 $(B)/flags: always
@@ -129,8 +136,8 @@ demo: setup ## a guided tour on this machine's own package log
 .PHONY: bench
 bench: setup-test ## figures beside the native file system's
 	@tools/need tests/bench/run 'there is no benchmark to run'
-	@$(MAKE) --no-print-directory -s all
-	@TOPICFS=$(B)/topicfs tests/bench/run
+	@$(MAKE) --no-print-directory -s all $(B)/tests/bench/ref $(B)/tests/bench/client
+	@B='$(B)' tests/bench/run
 
 # ---- Testing: docs/testing.md ----
 

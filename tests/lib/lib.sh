@@ -133,7 +133,8 @@ is_waiting() {
 
 # ---- The broker ----
 
-# Becomes the broker. It gets no descriptor of the case: one of its own mount would tie it to itself.
+# Becomes the broker. It gets no descriptor of the case: one of its own mount would tie it to
+# itself.
 exec_broker_() {
 	local fd
 	for fd in /proc/self/fd/*; do
@@ -161,7 +162,7 @@ start_broker() {
 			BROKER=
 			fail "the broker ended before it was ready: $(tail -n 3 "$LOG")"
 		fi
-		[ "${EPOCHREALTIME/./}" -lt "$end" ] || fail "the broker is not ready after $READY_S s"
+		[ "${EPOCHREALTIME/./}" -lt "$end" ] || fail "the broker is not ready in $READY_S s"
 		pause 0.002
 	done
 }
@@ -262,7 +263,7 @@ assert_fails() {
 	[ "$status" -lt 124 ] || fail "exit status $status: $*"
 }
 
-# sys CALL ARGUMENT... [, CALL ...]: system calls that the shell has no words for; see tests/lib/sys.
+# sys CALL ARGUMENT... [, CALL ...]: system calls that the shell has no words for: tests/lib/sys.
 sys() {
 	python3 "$LIB/sys" "$@"
 }
@@ -277,7 +278,8 @@ assert_errno() {
 
 # assert_errors_line REGEX: the mount's errors file has a line that matches (grep -E).
 assert_errors_line() {
-	grep -qE -e "$1" "$MNT/errors" || fail "no line of errors matches $1: $(tail -n 5 "$MNT/errors")"
+	grep -qE -e "$1" "$MNT/errors" ||
+		fail "no line of errors matches $1: $(tail -n 5 "$MNT/errors")"
 }
 
 # ---- Other processes ----
@@ -290,8 +292,8 @@ job() {
 	JOBS_+=("$JOB")
 }
 
-# end_job PID [SIGNAL]: signals it, where one is given, and waits for its end, at most 10 s. Its exit
-# status is in STATUS.
+# end_job PID [SIGNAL]: signals it, where one is given, and waits for its end, at most 10 s. Its
+# exit status is in STATUS.
 end_job() {
 	[ $# = 1 ] || kill "-$2" "$1" 2>/dev/null || :
 	wait_end_ "$1" 10 || fail "process $1 did not end within 10 s"
