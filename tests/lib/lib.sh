@@ -153,6 +153,7 @@ log_lines_() {
 start_broker() {
 	local old end
 	[ -z "$BROKER" ] || fail "a broker runs already"
+	[ -r /dev/fuse ] && [ -w /dev/fuse ] || skip "/dev/fuse is not there for this user"
 	old=$(log_lines_)
 	(trap - EXIT ERR TERM INT; exec_broker_ "$@") </dev/null >>"$LOG" 2>&1 &
 	BROKER=$!
