@@ -1,9 +1,10 @@
 # topicfs. `make help` lists the targets.
 #
 # One archive a layer; a layer may use those below it only. Sources are listed, never globbed.
+# Every path here is relative, so that the tree may lie in a directory with spaces in its name.
 
-B := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 comma := ,
+B := build$(if $(COV),-coverage)$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 CC := gcc
 CFLAGS := -std=gnu17 -O2 -g -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wno-unused-parameter -fno-strict-aliasing $(if $(CI),-Werror)
@@ -11,7 +12,12 @@ CPPFLAGS := -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFUSE_USE_VERSION=314
 LDFLAGS :=
 ifneq ($(SAN),)
 CFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer
-LDFLAGS += -fsanitize=$(SAN)
+LDFLAGS += $(if $(filter fuzzer-no-link,$(subst $(comma), ,$(SAN))),-fsanitize=fuzzer) \
+	-fsanitize=$(SAN)
+endif
+ifneq ($(COV),)
+CFLAGS += --coverage -O0
+LDFLAGS += --coverage
 endif
 
 base_SRC := daemon/base/assert.c daemon/base/buf.c daemon/base/hash.c daemon/base/log.c \
@@ -23,34 +29,224 @@ fusefs_SRC := fusefs/node.c fusefs/handle.c fusefs/fs.c fusefs/produce.c fusefs/
 	fusefs/consume.c fusefs/window.c fusefs/text.c fusefs/ops_name.c fusefs/ops_file.c \
 	fusefs/session.c
 daemon_SRC :=
+main_SRC := daemon/main.c
+
+# Tests: one program for each file, named after it, linked with its own layer and those below.
+unit_base_TESTS :=
+unit_store_TESTS :=
+unit_io_TESTS :=
+unit_raft_TESTS :=
+unit_fusefs_TESTS :=
+unit_daemon_TESTS :=
+# These are linked with all layers.
+sim_TESTS :=
+fault_TESTS :=
+fuzz_TESTS :=
+# What several tests share; linked into each that uses it.
+testlib_SRC :=
+# The programs of tests/bench.
+bench_SRC :=
 
 LAYERS := base store io raft fusefs daemon
-# Upper layers first, as the linker wants them.
-LIBS := -lfuse3 -luring -lzstd -lxxhash -lyajl -lpthread
+# The archives of a layer's programs and what they need, upper ones first, as the linker wants it.
+base_NEEDS := base
+store_NEEDS := store base
+io_NEEDS := io store base
+raft_NEEDS := raft store base
+fusefs_NEEDS := fusefs store base
+daemon_NEEDS := daemon fusefs raft io store base
+base_LIBS := -lxxhash
+store_LIBS := -lyajl -lzstd
+io_LIBS := -luring -lpthread
+raft_LIBS :=
+fusefs_LIBS := -lfuse3
+daemon_LIBS :=
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
-ARCHIVES := $(foreach l,$(LAYERS),$(B)/lib$(l).a)
+bin = $(patsubst %.c,$(B)/%,$(1))
+archives = $(patsubst %,$(B)/lib%.a,$($(1)_NEEDS))
+libs = $(foreach l,$($(1)_NEEDS),$($(l)_LIBS))
+
+unit_TESTS := $(foreach l,$(LAYERS),$(unit_$(l)_TESTS))
+all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(main_SRC) $(testlib_SRC) $(bench_SRC)
+all_TESTS := $(unit_TESTS) $(sim_TESTS) $(fault_TESTS) $(fuzz_TESTS)
+
+# A failed recipe leaves no half-written target.
+.DELETE_ON_ERROR:
 
 .PHONY: all
-all: $(B)/topicfs
+all: $(B)/topicfs ## build build/topicfs (SAN=address,undefined or SAN=thread: in build-...)
 
 define layer_rule
 $(B)/lib$(1).a: $(call obj,$($(1)_SRC))
+	@mkdir -p $(B)
 	@rm -f $$@
-	ar rcs $$@ $$^
+	ar rcs $$@ $$(filter %.o,$$^)
 endef
-$(foreach l,$(LAYERS),$(eval $(call layer_rule,$(l))))
+$(foreach l,$(LAYERS) testlib,$(eval $(call layer_rule,$(l))))
 
-$(B)/%.o: %.c
-	@mkdir -p $(@D)
+define test_rule
+$(call bin,$(2)): $(B)/%: $(B)/%.o $(B)/libtestlib.a $(call archives,$(1))
+	$$(CC) $$(LDFLAGS) -o $$@ $$^ -lcmocka $(call libs,$(1))
+endef
+$(foreach l,$(LAYERS),$(if $(unit_$(l)_TESTS),$(eval $(call test_rule,$(l),$(unit_$(l)_TESTS)))))
+$(if $(sim_TESTS)$(fault_TESTS),$(eval $(call test_rule,daemon,$(sim_TESTS) $(fault_TESTS))))
+
+$(if $(fuzz_TESTS),$(call bin,$(fuzz_TESTS))): $(B)/%: $(B)/%.o $(call archives,daemon)
+	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,daemon)
+
+$(B)/%.o: %.c $(B)/flags
+	@mkdir -p "$(@D)"
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/topicfs: $(B)/daemon/main.o $(B)/libdaemon.a $(B)/libfusefs.a $(B)/libraft.a $(B)/libio.a \
-		$(B)/libstore.a $(B)/libbase.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+$(B)/topicfs: $(call obj,$(main_SRC)) $(call archives,daemon)
+	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,daemon)
+
+$(B)/tests/bench/ref: $(B)/tests/bench/ref.o
+	$(CC) $(LDFLAGS) -o $@ $^ -lfuse3
+$(B)/tests/bench/client: $(B)/tests/bench/client.o $(B)/tests/bench/client_wake.o
+	$(CC) $(LDFLAGS) -o $@ $^ -lpthread
+
+# Other flags (CI=true, another compiler) build everything again.
+flags := $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)
+$(B)/flags: always
+	@mkdir -p $(B)
+	@printf '%s\n' '$(flags)' | cmp -s - $@ || printf '%s\n' '$(flags)' >$@
+
+.PHONY: always
+always:
+
+# ---- Running ----
+
+.PHONY: setup setup-test
+setup: ## install the Debian packages that building and running need
+	@tools/setup build
+setup-test:
+	@tools/setup build test
+
+.PHONY: run
+run: setup ## build, then a broker in the foreground: data in ./data, mounted on ./mnt
+	@$(MAKE) --no-print-directory -s all
+	@tools/run $(B)/topicfs mnt data
+
+.PHONY: demo
+demo: setup ## a guided tour on this machine's own package log
+	@tools/need examples/demo 'there is no tour to play'
+	@$(MAKE) --no-print-directory -s all
+	@TOPICFS=$(B)/topicfs examples/demo
+
+.PHONY: bench
+bench: setup-test ## figures beside the native file system's
+	@tools/need tests/bench/run 'there is no benchmark to run'
+	@$(MAKE) --no-print-directory -s all $(B)/tests/bench/ref $(B)/tests/bench/client
+	@B='$(B)' tests/bench/run
+
+# ---- Testing: docs/testing.md ----
+
+SUITE = tests/lib/suite --make '$(MAKE)'
+# The layers of `make test`, in order; "mount-refused" is mount without io_uring, O_DIRECT, splice.
+test_LAYERS := tidy unit $(if $(fuzz_TESTS),fuzz) $(if $(sim_TESTS),sim) \
+	$(if $(fault_TESTS),fault) mount mount-refused $(if $(wildcard tests/golden/cases),golden)
+
+.PHONY: test
+test: setup-test ## everything that CI runs
+	@$(SUITE) $(test_LAYERS)
+
+.PHONY: check
+check: setup-test ## under a minute: tidy, unit tests, a few mount cases
+	@$(SUITE) tidy unit mount-quick
+
+.PHONY: check-unit
+check-unit: setup-test ## unit tests, [CASE=test_NOUN] one of them
+	@$(SUITE) $(if $(CASE),--case '$(CASE)') unit
+
+.PHONY: check-mount
+check-mount: setup-test ## mount cases, [CASE=name] one of them, [REFUSE=io_uring,...] without these
+	@$(SUITE) $(if $(CASE),--case '$(CASE)') $(if $(SAN),--san '$(SAN)') \
+		$(if $(REFUSE),--refuse '$(REFUSE)') mount
+
+.PHONY: check-long
+check-long: setup-test ## simulation and faults for long, [SEED=n] again as a failed run printed it
+	@$(SUITE) --long $(if $(SEED),--seed '$(SEED)') sim fault
+
+.PHONY: fuzz
+fuzz: setup-test ## each fuzzer for [SECONDS=60]
+	@$(SUITE) --fuzz-seconds '$(or $(SECONDS),60)' fuzz
+
+.PHONY: soak
+soak: setup-test ## load, kills and checks for [MINUTES=10]
+	@tools/need tests/soak/run 'there is no soak test to run'
+	@$(MAKE) --no-print-directory -s all
+	@TOPICFS=$(B)/topicfs tests/soak/run '$(or $(MINUTES),10)'
+
+.PHONY: broken
+broken: setup-test ## break the code on purpose: the tests must notice
+	@tools/need tests/broken/run 'there are no broken variants to try'
+	@tests/broken/run
+
+.PHONY: tidy
+tidy: setup-test ## layers, banned calls, lengths, format
+	@$(SUITE) tidy
+
+.PHONY: format
+format: ## clang-format on all C files
+	@tests/tidy/tidy --format
+
+# What did not change since its last analysis is not analysed again.
+.PHONY: analyze
+analyze: $(patsubst %.c,$(B)/%.analyzed,$(wildcard $(all_SRC))) ## gcc -fanalyzer on what changed
+
+$(B)/%.analyzed: %.c $(B)/flags
+	@mkdir -p "$(@D)"
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Werror -fanalyzer -MMD -MP -MF $@.d -MT $@ -c -o /dev/null $<
+	@touch $@
+
+.PHONY: coverage
+coverage: setup-test ## lines that the tests without a mount execute, by file
+	@$(SUITE) --coverage unit $(if $(sim_TESTS),sim) $(if $(fault_TESTS),fault)
+	@tools/coverage build-coverage $(wildcard $(all_SRC))
+
+# For tests/lib/suite and tests/tidy/tidy.
+.PHONY: list-sources list-unit list-sim list-fault list-fuzz
+list-sources:
+	@printf '%s\n' $(all_SRC) $(all_TESTS)
+list-unit list-sim list-fault list-fuzz: list-%:
+	@printf '%s\n' $(call bin,$($*_TESTS))
+.PHONY: build-unit build-sim build-fault build-fuzz
+build-unit: $(call bin,$(unit_TESTS))
+build-sim: $(call bin,$(sim_TESTS))
+build-fault: $(call bin,$(fault_TESTS))
+build-fuzz: $(call bin,$(fuzz_TESTS))
+
+# ---- Installing ----
+
+PREFIX := /usr/local
+DESTDIR :=
+BINDIR := $(PREFIX)/bin
+MANDIR := $(PREFIX)/share/man
+COMPDIR := $(PREFIX)/share/bash-completion/completions
+UNITDIR := $(PREFIX)/lib/systemd/system
+
+.PHONY: install
+install: all ## binary, man page, completion, systemd unit; PREFIX=/usr/local DESTDIR=
+	install -D -m 755 $(B)/topicfs "$(DESTDIR)$(BINDIR)/topicfs"
+	install -D -m 644 docs/topicfs.1 "$(DESTDIR)$(MANDIR)/man1/topicfs.1"
+	install -D -m 644 docs/topicfs.bash "$(DESTDIR)$(COMPDIR)/topicfs"
+	sed 's|@BINDIR@|$(BINDIR)|g' docs/topicfs.service.in >$(B)/topicfs.service
+	install -D -m 644 $(B)/topicfs.service "$(DESTDIR)$(UNITDIR)/topicfs.service"
+
+.PHONY: uninstall
+uninstall: ## removes what install put there; data and settings stay
+	rm -f "$(DESTDIR)$(BINDIR)/topicfs" "$(DESTDIR)$(MANDIR)/man1/topicfs.1" \
+		"$(DESTDIR)$(COMPDIR)/topicfs" "$(DESTDIR)$(UNITDIR)/topicfs.service"
 
 .PHONY: clean
-clean:
-	rm -rf build build-*
+clean: ## removes what was built; never ./data, and nothing through a mount
+	rm -rf --one-file-system build build-*
 
--include $(shell find build* -name '*.d' 2>/dev/null)
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+-include $(patsubst %.c,$(B)/%.d,$(all_SRC) $(all_TESTS))
+-include $(patsubst %.c,$(B)/%.analyzed.d,$(all_SRC))

@@ -1,0 +1,192 @@
+"""For mount cases in Python: `from t import *`. The runner sets PYTHONPATH so that it is found.
+
+    #!/usr/bin/env python3
+    # One sentence: the property.
+    from t import *
+
+    with Broker() as broker:
+        os.mkdir(topic("t"))
+        append("t/0", b"one\\n")
+        assert_eq(b"one\\n", read("t/0"))
+        assert_errno("EPERM", os.unlink, topic("t/0"))
+
+A broker that runs when its `with` ends is stopped, and must end with 0. What is left of a case that
+failed, the runner kills.
+"""
+import contextlib
+import errno
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+CASE_DIR = os.environ["CASE_DIR"]
+TOPICFS = os.environ["TOPICFS"]
+LIB = os.environ["LIB"]
+MNT = CASE_DIR + "/mnt"
+DATA = CASE_DIR + "/data"
+LOG = CASE_DIR + "/log"
+READY_S = 20
+STOP_S = 10
+
+
+def fail(sentence):
+    raise AssertionError(sentence)
+
+
+def skip(sentence):
+    print(sentence)
+    sys.exit(77)
+
+
+def topic(name):
+    return f"{MNT}/topics/{name}"
+
+
+def read(name):
+    """All bytes below topics/, as `cat` gets them."""
+    with open(topic(name), "rb", buffering=0) as f:
+        return f.readall()
+
+
+def append(name, what):
+    """One write."""
+    with opened(topic(name), os.O_WRONLY | os.O_APPEND) as fd:
+        assert_eq(len(what), os.write(fd, what), "bytes written")
+
+
+@contextlib.contextmanager
+def opened(path, how):
+    fd = os.open(path, how)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def assert_eq(wanted, got, what=""):
+    if wanted != got:
+        fail(f"{what + ': ' if what else ''}wanted {wanted!r:.300}, got {got!r:.300}")
+
+
+def assert_errno(name, call, *args):
+    """The call fails with this errno. Returns the exception."""
+    try:
+        result = call(*args)
+    except OSError as e:
+        assert_eq(name, errno.errorcode.get(e.errno), f"{call.__name__}{args!r:.200}")
+        return e
+    return fail(f"{call.__name__}{args!r:.200} gave {result!r:.100} and not {name}")
+
+
+def assert_errors_line(regex):
+    """The mount's errors file has a line that matches."""
+    with open(MNT + "/errors", encoding="utf-8", errors="replace") as f:
+        lines = f.read()
+    if not re.search(regex, lines, re.M):
+        fail(f"no line of errors matches {regex}: {lines[-500:]}")
+
+
+def wait_until(condition, limit_s=10, what=""):
+    """Looks until condition() is true; returns what it gave."""
+    end = time.monotonic() + limit_s
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() >= end:
+            fail(f"not within {limit_s} s: {what or condition}")
+        pause()
+
+
+def pause(seconds=0.005):
+    """Between two looks of a loop with a bound."""
+    signal.sigtimedwait([], seconds)
+
+
+def expect_log(regex):
+    """A suspicious line of the log that this case causes; it must appear."""
+    with open(CASE_DIR + "/expect_log", "a") as f:
+        print(regex, file=f)
+
+
+def allow_log(regex):
+    """The same, but it may be absent."""
+    with open(CASE_DIR + "/allow_log", "a") as f:
+        print(regex, file=f)
+
+
+def is_mounted():
+    with open("/proc/self/mountinfo") as f:
+        return any(line.split()[4] == MNT.replace(" ", "\\040") for line in f)
+
+
+class Broker:
+    """A broker on MNT and DATA that serves. Takes more options of `topicfs broker`, and variables
+    of the environment: Broker("--set", "log.segment.bytes=4096", env={...})."""
+
+    def __init__(self, *options, env=None):
+        self.options = options
+        self.env = env or {}
+        self.process = None
+        self.start()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def start(self):
+        """Returns when the log says ready."""
+        if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+            skip("/dev/fuse is not there for this user")
+        with open(LOG, "ab") as log:
+            begin = log.tell()
+            self.process = subprocess.Popen(
+                [TOPICFS, "broker", "--mount", MNT, "--data", DATA, *self.options],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | self.env)
+        wait_until(lambda: self._is_ready(begin), READY_S, "the broker is ready")
+
+    def _is_ready(self, begin):
+        with open(LOG, "rb") as f:
+            f.seek(begin)
+            said = f.read()
+        if re.search(rb": ready( |$)", said, re.M):
+            return True
+        if self.process.poll() is not None:
+            fail(f"the broker ended before it was ready: {said.decode(errors='replace')[-500:]}")
+        return False
+
+    def stop(self, number=signal.SIGTERM):
+        """It must end within 10 s with exit status 0, and unmount."""
+        process, self.process = self.process, None
+        process.send_signal(number)
+        try:
+            status = process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            fail(f"the broker did not end within {STOP_S} s")
+        assert_eq(0, status, "exit status of the broker")
+        if is_mounted():
+            fail("the broker left its mount behind")
+
+    def kill(self):
+        """SIGKILL. The mount stays behind, and answers ENOTCONN."""
+        process, self.process = self.process, None
+        process.kill()
+        process.wait()
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if self.process and kind is None:
+            self.stop()
+        elif self.process:
+            self.kill()
