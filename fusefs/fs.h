@@ -23,7 +23,7 @@
 #include "fusefs/lock.h"
 #include "fusefs/view.h"
 
-#include <fuse_lowlevel.h>
+#include <fuse3/fuse_lowlevel.h>
 #include <sys/stat.h>
 
 enum node_kind {
