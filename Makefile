@@ -18,7 +18,8 @@ base_SRC := daemon/base/assert.c daemon/base/buf.c daemon/base/hash.c daemon/bas
 	daemon/base/rfc3339.c
 store_SRC := daemon/store/record.c daemon/store/disk.c
 io_SRC :=
-raft_SRC := raft/setting.c raft/topic_config.c
+raft_SRC := raft/setting.c raft/topic_config.c raft/metadata_cmd.c raft/metadata.c \
+	raft/metadata_snapshot.c
 fusefs_SRC :=
 daemon_SRC :=
 
