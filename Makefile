@@ -21,7 +21,7 @@ io_SRC :=
 raft_SRC := raft/setting.c raft/topic_config.c raft/metadata_cmd.c raft/metadata.c \
 	raft/metadata_snapshot.c
 fusefs_SRC :=
-daemon_SRC :=
+daemon_SRC := daemon/config.c daemon/options.c
 
 LAYERS := base store io raft fusefs daemon
 # Upper layers first, as the linker wants them.
