@@ -24,18 +24,20 @@ base_SRC := daemon/base/assert.c daemon/base/buf.c daemon/base/hash.c daemon/bas
 	daemon/base/rfc3339.c
 store_SRC := daemon/store/record.c daemon/store/disk.c
 io_SRC :=
-raft_SRC :=
+raft_SRC := raft/setting.c raft/topic_config.c raft/metadata_cmd.c raft/metadata.c \
+	raft/metadata_snapshot.c
 fusefs_SRC := fusefs/node.c fusefs/handle.c fusefs/fs.c fusefs/produce.c fusefs/partition.c \
 	fusefs/consume.c fusefs/window.c fusefs/text.c fusefs/ops_name.c fusefs/ops_file.c \
 	fusefs/session.c
-daemon_SRC :=
+daemon_SRC := daemon/config.c daemon/options.c daemon/metalog.c daemon/broker.c \
+	daemon/broker_text.c daemon/metrics.c daemon/loop.c
 main_SRC := daemon/main.c
 
 # Tests: one program for each file, named after it, linked with its own layer and those below.
 unit_base_TESTS :=
 unit_store_TESTS :=
 unit_io_TESTS :=
-unit_raft_TESTS :=
+unit_raft_TESTS := tests/unit/test_setting.c tests/unit/test_topic_config.c tests/unit/test_metadata.c
 unit_fusefs_TESTS :=
 unit_daemon_TESTS :=
 # These are linked with all layers.
