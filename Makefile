@@ -15,7 +15,7 @@ LDFLAGS += -fsanitize=$(SAN)
 endif
 
 base_SRC := daemon/base/assert.c daemon/base/buf.c daemon/base/hash.c daemon/base/log.c \
-	daemon/base/name.c daemon/base/rfc3339.c
+	daemon/base/name.c daemon/base/rfc3339.c daemon/base/utf8.c
 store_SRC := daemon/store/record.c
 io_SRC :=
 raft_SRC :=
