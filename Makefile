@@ -16,7 +16,7 @@ endif
 
 base_SRC := daemon/base/assert.c daemon/base/buf.c daemon/base/hash.c daemon/base/log.c \
 	daemon/base/name.c daemon/base/rfc3339.c daemon/base/utf8.c
-store_SRC := daemon/store/record.c
+store_SRC := daemon/store/json.c daemon/store/json_text.c daemon/store/record.c
 io_SRC :=
 raft_SRC :=
 fusefs_SRC := fusefs/view.c
