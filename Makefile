@@ -21,8 +21,8 @@ LDFLAGS += --coverage
 endif
 
 base_SRC := daemon/base/assert.c daemon/base/buf.c daemon/base/hash.c daemon/base/log.c \
-	daemon/base/rfc3339.c
-store_SRC := daemon/store/record.c daemon/store/disk.c
+	daemon/base/name.c daemon/base/rfc3339.c daemon/base/utf8.c
+store_SRC := daemon/store/record.c daemon/store/disk.c daemon/store/json.c daemon/store/json_text.c
 io_SRC :=
 raft_SRC := raft/setting.c raft/topic_config.c raft/metadata_cmd.c raft/metadata.c \
 	raft/metadata_snapshot.c
@@ -37,7 +37,7 @@ main_SRC := daemon/main.c
 unit_base_TESTS :=
 unit_store_TESTS :=
 unit_io_TESTS :=
-unit_raft_TESTS := tests/unit/test_setting.c tests/unit/test_topic_config.c tests/unit/test_metadata.c
+unit_raft_TESTS :=
 unit_fusefs_TESTS :=
 unit_daemon_TESTS :=
 # These are linked with all layers.
