@@ -264,7 +264,7 @@ int fs_init(struct fs *fs, const struct backend *be, struct disk *disk)
 	fs->born_ms = be->now_ms(be->ctx);
 	fs->scratch = malloc(SCRATCH_LEN);
 	fs->errors = errors_new();
-	fs->locks = lock_table_new();
+	fs->locks = lock_new(LOCK_CNT_MAX);
 	if (fs->scratch && fs->errors && fs->locks)
 		return 0;
 	fs_fini(fs);
@@ -298,7 +298,7 @@ void fs_fini(struct fs *fs)
 	LIST_FOREACH_SAFE(pos, tmp, &fs->free_parked)
 		free(LIST_ENTRY(pos, struct parked, link));
 	errors_free(fs->errors);
-	lock_table_free(fs->locks);
+	lock_free(fs->locks);
 	free(fs->scratch);
 	fs->scratch = NULL;
 }
