@@ -63,7 +63,7 @@ static const struct setting settings[] = {
 	{ "disk.reserve.percent", SETTING_NUM, 0, 90, 2, NULL, FIELD(disk_reserve_percent),
 	  "appends are refused (ENOSPC) while less of the disk is free" },
 	{ "disk.reserve.bytes", SETTING_NUM, 0, INT64_MAX, 64 * MIB, NULL,
-	  FIELD(disk_reserve_bytes), "and while fewer bytes are free" },
+	  FIELD(disk_reserve_bytes), "and while fewer bytes than this are free" },
 	{ "io.threads", SETTING_NUM, 1, 64, 4, NULL, FIELD(io_threads),
 	  "threads for disk calls that may wait, where io_uring cannot be used" },
 };
