@@ -590,6 +590,39 @@ static void test_commands_are_decoded_as_they_were_encoded(void **state)
 	buf_fini(&b);
 }
 
+/* Bytes that older builds wrote: where this fails, the version must rise. */
+static void test_version_1_stays_as_it_is(void **state)
+{
+	static const uint8_t set_retention[] =
+		"\x01\x05"	     /* version, CONFIG */
+		"directory id one"   /* origin */
+		"\x02\0\0\0\0\0\0\0" /* incarnation */
+		"\x03\0\0\0\0\0\0\0" /* number */
+		"\x04\0\0\0\0\0\0\0" /* time */
+		"the topic's id 1"
+		"\x02" /* changes */
+		"\x0cretention.ms\0\xff\xff\xff\xff\xff\xff\xff\xff\0\0"
+		"\x08hot.keys\0\0\0\0\0\0\0\0\0\x03\0a,b";
+	struct metadata *md = fresh();
+	struct metadata_cmd cmd = create_cmd("orders", 0, 2);
+	struct buf b;
+
+	memcpy(cmd.topic_id, "the topic's id 1", 16);
+	assert_int_equal(apply(md, &cmd), 0);
+	cmd = broker_cmd(1, "directory id one", 2);
+	assert_int_equal(apply(md, &cmd), 0);
+	metadata_apply(md, next_index++, 1, set_retention, sizeof(set_retention) - 1, &result);
+	assert_int_equal(result.err, 0);
+	assert_int_equal(metadata_find_topic(md, "orders")->own.retention_ms, -1);
+	assert_string_equal(metadata_find_topic(md, "orders")->own.hot_keys, "a,b");
+	buf_init(&b);
+	metadata_encode(md, &b);
+	assert_int_equal(b.len, 308);
+	assert_int_equal(le64_load(b.data + b.len - 8), 0x497a5d96cad61b8dULL);
+	buf_fini(&b);
+	metadata_free(md);
+}
+
 static void test_many_topics(void **state)
 {
 	struct metadata *md = fresh(), *copy;
@@ -635,6 +668,7 @@ int main(void)
 		cmocka_unit_test(test_a_newer_snapshot_is_refused_as_such),
 		cmocka_unit_test(test_mutated_commands_are_harmless),
 		cmocka_unit_test(test_commands_are_decoded_as_they_were_encoded),
+		cmocka_unit_test(test_version_1_stays_as_it_is),
 		cmocka_unit_test(test_many_topics),
 	};
 
