@@ -34,12 +34,12 @@ daemon_SRC := daemon/config.c daemon/options.c daemon/metalog.c daemon/broker.c 
 main_SRC := daemon/main.c
 
 # Tests: one program for each file, named after it, linked with its own layer and those below.
-unit_base_TESTS :=
-unit_store_TESTS :=
+unit_base_TESTS := tests/unit/test_name.c tests/unit/test_utf8.c
+unit_store_TESTS := tests/unit/test_json.c
 unit_io_TESTS :=
-unit_raft_TESTS :=
-unit_fusefs_TESTS :=
-unit_daemon_TESTS :=
+unit_raft_TESTS := tests/unit/test_topic_config.c tests/unit/test_metadata.c
+unit_fusefs_TESTS := tests/unit/test_view.c
+unit_daemon_TESTS := tests/unit/test_config.c tests/unit/test_options.c
 # These are linked with all layers.
 sim_TESTS :=
 fault_TESTS :=
