@@ -19,7 +19,7 @@ base_SRC := daemon/base/assert.c daemon/base/buf.c daemon/base/hash.c daemon/bas
 store_SRC := daemon/store/json.c daemon/store/json_text.c daemon/store/record.c
 io_SRC :=
 raft_SRC :=
-fusefs_SRC := fusefs/lock.c fusefs/view.c
+fusefs_SRC := fusefs/errors.c fusefs/lock.c fusefs/view.c
 daemon_SRC :=
 
 LAYERS := base store io raft fusefs daemon
