@@ -16,7 +16,8 @@ endif
 
 base_SRC := daemon/base/assert.c daemon/base/buf.c daemon/base/hash.c daemon/base/log.c \
 	daemon/base/rfc3339.c
-store_SRC := daemon/store/record.c daemon/store/disk.c
+store_SRC := daemon/store/record.c daemon/store/disk.c daemon/store/journal.c \
+	daemon/store/checkpoint.c
 io_SRC := daemon/io/disk.c daemon/io/ring.c daemon/io/pool.c
 raft_SRC :=
 fusefs_SRC :=
