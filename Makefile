@@ -16,7 +16,7 @@ endif
 
 base_SRC := daemon/base/assert.c daemon/base/buf.c daemon/base/hash.c daemon/base/log.c \
 	daemon/base/rfc3339.c
-store_SRC := daemon/store/record.c daemon/store/disk.c
+store_SRC := daemon/store/record.c daemon/store/disk.c daemon/store/format.c daemon/store/debt.c
 io_SRC :=
 raft_SRC :=
 fusefs_SRC :=
