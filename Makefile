@@ -16,7 +16,10 @@ endif
 
 base_SRC := daemon/base/assert.c daemon/base/buf.c daemon/base/hash.c daemon/base/log.c \
 	daemon/base/rfc3339.c
-store_SRC := daemon/store/record.c daemon/store/disk.c daemon/store/format.c daemon/store/debt.c
+store_SRC := daemon/store/record.c daemon/store/disk.c daemon/store/format.c daemon/store/debt.c \
+	daemon/store/index.c daemon/store/segment.c daemon/store/plog.c daemon/store/plog_scan.c \
+	daemon/store/plog_read.c daemon/store/plog_find.c daemon/store/plog_retain.c \
+	daemon/store/plog_open.c
 io_SRC :=
 raft_SRC :=
 fusefs_SRC :=

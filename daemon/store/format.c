@@ -78,7 +78,7 @@ static void put_sections(struct buf *b, const struct batch_head *h, const struct
 		buf_put_le32(b, r->key_len);
 		buf_put_le32(b, r->headers_len);
 		buf_put_le32(b, 0);
-		buf_put_le64(b, (uint64_t)(r->timestamp_ms - h->base_ts_ms));
+		buf_put_le64(b, (uint64_t)r->timestamp_ms - (uint64_t)h->base_ts_ms);
 	}
 	for (uint32_t i = 0; i < h->cnt; i++) {
 		if (recs[i].key_len != RECORD_NULL && recs[i].key_len)
@@ -215,6 +215,12 @@ static bool headers_are_whole(const void *data, uint32_t len)
 	return true;
 }
 
+/* Differences of timestamps wrap around, so that any two can stand in one batch. */
+static int64_t entry_ts(const uint8_t *entry, const struct batch_head *h)
+{
+	return (int64_t)((uint64_t)h->base_ts_ms + le64_load(entry + 16));
+}
+
 int format_check_batch(const void *data, const struct batch_head *h, uint64_t seed)
 {
 	const uint8_t *p = data, *e = p + FORMAT_BATCH_LEN, *keys = e + h->table_len;
@@ -238,8 +244,7 @@ int format_check_batch(const void *data, const struct batch_head *h, uint64_t se
 			return -EBADMSG;
 		keys += key_len + (size_t)headers_len;
 		keys_left -= key_len + (uint64_t)headers_len;
-		if (__builtin_add_overflow(h->base_ts_ms, (int64_t)le64_load(e + 16), &ts))
-			return -EBADMSG;
+		ts = entry_ts(e, h);
 		max_ts = MAX(max_ts, ts);
 		if (h->attr & BATCH_CONTROL && value_len != RECORD_NULL)
 			return -EBADMSG;
@@ -287,7 +292,7 @@ int format_get_records(const void *desc, const void *values, const struct batch_
 			.value_len = le32_load(e),
 			.key_len = le32_load(e + 4),
 			.headers_len = le32_load(e + 8),
-			.timestamp_ms = h->base_ts_ms + (int64_t)le64_load(e + 16),
+			.timestamp_ms = entry_ts(e, h),
 			.offset = h->base_offset + i,
 		};
 		if (r->key_len != RECORD_NULL) {
