@@ -16,8 +16,12 @@ endif
 
 base_SRC := daemon/base/assert.c daemon/base/buf.c daemon/base/hash.c daemon/base/log.c \
 	daemon/base/rfc3339.c
-store_SRC := daemon/store/record.c daemon/store/disk.c daemon/store/journal.c \
-	daemon/store/checkpoint.c
+store_SRC := daemon/store/record.c daemon/store/disk.c daemon/store/format.c daemon/store/debt.c \
+	daemon/store/index.c daemon/store/segment.c daemon/store/plog.c daemon/store/plog_scan.c \
+	daemon/store/plog_read.c daemon/store/plog_find.c daemon/store/plog_retain.c \
+	daemon/store/plog_open.c daemon/store/journal.c daemon/store/checkpoint.c \
+	daemon/store/files.c daemon/store/recovery.c daemon/store/sync.c \
+	daemon/store/journaling.c daemon/store/upkeep.c daemon/store/store.c
 io_SRC := daemon/io/disk.c daemon/io/ring.c daemon/io/pool.c
 raft_SRC :=
 fusefs_SRC :=

@@ -92,7 +92,8 @@ int store_read_file(struct store *s, const char *path, struct buf *b)
 	return err ? err : close_err;
 }
 
-static int write_and_sync(struct store *s, const char *path, const void *data, size_t len, bool sync)
+static int write_and_sync(struct store *s, const char *path, const void *data, size_t len,
+			  bool sync)
 {
 	int fd, err = disk_open(s->disk, path, DISK_CREATE, &fd);
 	int close_err;
@@ -160,7 +161,8 @@ static int parse_meta(struct store *s, const char *text, struct store_open_repor
 
 	if (n > STORE_FORMAT_VERSION) {
 		snprintf(rep->sentence, sizeof(rep->sentence),
-			 "the data directory has format version %ld, and this topicfs knows %d: it is "
+			 "the data directory has format version %ld, and this topicfs knows %d: it "
+			 "is "
 			 "left untouched; use the topicfs that wrote it, or a newer one",
 			 n, STORE_FORMAT_VERSION);
 		return -EPROTONOSUPPORT;
@@ -168,7 +170,8 @@ static int parse_meta(struct store *s, const char *text, struct store_open_repor
 	if (n < 1 || !cluster || !directory || id_decode(cluster, cluster_len, s->cluster_id) ||
 	    id_decode(directory, directory_len, s->directory_id)) {
 		snprintf(rep->sentence, sizeof(rep->sentence),
-			 "meta.properties is damaged: version, cluster.id or directory.id is missing "
+			 "meta.properties is damaged: version, cluster.id or directory.id is "
+			 "missing "
 			 "or malformed");
 		return -EBADMSG;
 	}

@@ -118,8 +118,7 @@ static enum put_result put_part(struct store *s, struct part *part)
 /* Those who wait now are on their way. */
 static void part_carry(struct part *part)
 {
-	LIST_FOREACH_SAFE(node, tmp, &part->next)
-	{
+	LIST_FOREACH_SAFE(node, tmp, &part->next) {
 		list_remove(node);
 		list_put(&part->carried, node);
 	}
@@ -147,8 +146,7 @@ static void part_go_by_journal(struct store *s, struct part *part)
 
 static void put_all(struct store *s)
 {
-	LIST_FOREACH(node, &s->raising)
-	{
+	LIST_FOREACH(node, &s->raising) {
 		struct part *part = LIST_ENTRY(node, struct part, raise_link);
 
 		if (part->raise != R_FORGET ||
@@ -157,8 +155,7 @@ static void put_all(struct store *s)
 		put_mark(s, part, JOURNAL_FORGET);
 		part->raise = R_FORGET_WRITE;
 	}
-	LIST_FOREACH_SAFE(node, tmp, &s->points)
-	{
+	LIST_FOREACH_SAFE(node, tmp, &s->points) {
 		struct part *part = LIST_ENTRY(node, struct part, fsync_link);
 
 		list_remove(node);
@@ -171,8 +168,7 @@ static void put_all(struct store *s)
 		part->fsync = F_WRITE;
 		list_put(&s->writing, node);
 	}
-	LIST_FOREACH_SAFE(node, tmp, &s->want)
-	{
+	LIST_FOREACH_SAFE(node, tmp, &s->want) {
 		struct part *part = LIST_ENTRY(node, struct part, fsync_link);
 		enum put_result r = put_part(s, part);
 
@@ -226,7 +222,7 @@ void journal_kick(struct store *s)
 		return;
 	if (s->ring != RING_ON) {
 		LIST_FOREACH_SAFE(node, tmp, &s->want)
-		part_go_in_place(s, LIST_ENTRY(node, struct part, fsync_link));
+			part_go_in_place(s, LIST_ENTRY(node, struct part, fsync_link));
 		return;
 	}
 	if (s->ring_pending) {
@@ -253,21 +249,18 @@ void journal_on_disk(struct store *s)
 	s->ring_pending = 0;
 	journal_done(&s->journal);
 	list_init(&done);
-	LIST_FOREACH_SAFE(node, tmp, &s->writing)
-	{
+	LIST_FOREACH_SAFE(node, tmp, &s->writing) {
 		list_remove(node);
 		list_put(&done, node);
 	}
-	LIST_FOREACH_SAFE(node, tmp, &done)
-	{
+	LIST_FOREACH_SAFE(node, tmp, &done) {
 		struct part *part = LIST_ENTRY(node, struct part, fsync_link);
 
 		if (!part->deleted && part->plog->synced.next_offset <= part->target.next_offset)
 			part->plog->synced = part->target;
 		fsync_answer(s, part);
 	}
-	LIST_FOREACH_SAFE(node, tmp, &s->raising)
-	{
+	LIST_FOREACH_SAFE(node, tmp, &s->raising) {
 		struct part *part = LIST_ENTRY(node, struct part, raise_link);
 
 		if (part->raise == R_FORGET_WRITE)
@@ -291,8 +284,7 @@ void ring_step(struct store *s)
 	}
 	if (!s->background)
 		return;
-	LIST_FOREACH_SAFE(node, tmp, &s->journaled)
-	{
+	LIST_FOREACH_SAFE(node, tmp, &s->journaled) {
 		struct part *part = LIST_ENTRY(node, struct part, ring_link);
 
 		if (part->ring_first >= s->background_block)

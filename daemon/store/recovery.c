@@ -19,9 +19,9 @@
 
 static int lock_open(struct store *s, int *ret_fd)
 {
-	int err = s->config.refuse_direct ?
-			  -EINVAL :
-			  disk_open(s->disk, "journal", DISK_CREATE | DISK_DIRECT, ret_fd);
+	int err = s->config.refuse_direct
+			  ? -EINVAL
+			  : disk_open(s->disk, "journal", DISK_CREATE | DISK_DIRECT, ret_fd);
 
 	s->lock_direct = !err;
 	if (err == -EINVAL || err == -EOPNOTSUPP)
@@ -144,8 +144,7 @@ static int keep_debts(struct store *s)
 		part->debt_slot = i;
 		part->debt_sequence = got[0].sequence;
 	}
-	LIST_FOREACH(node, &s->parts)
-	{
+	LIST_FOREACH(node, &s->parts) {
 		struct part *part = LIST_ENTRY(node, struct part, all);
 
 		if (part->debt_slot < 0)
@@ -235,8 +234,8 @@ static int put_back_fd(struct put_back *pb, struct part *part, const struct jour
 		if (err)
 			return err;
 	}
-	snprintf(path, sizeof(path), "%s/%020lld.%s", part->recover_dir,
-		 (long long)e->segment_base, e->is_data ? "data" : "meta");
+	snprintf(path, sizeof(path), "%s/%020lld.%s", part->recover_dir, (long long)e->segment_base,
+		 e->is_data ? "data" : "meta");
 	err = disk_open(pb->s->disk, path, 0, ret_fd);
 	if (err)
 		return err;
@@ -324,8 +323,7 @@ static int find_dir(void *ctx, const char *name)
 /* The points of the ring become floors; the marks of the passes go. */
 static void take_points(struct store *s)
 {
-	LIST_FOREACH(node, &s->parts)
-	{
+	LIST_FOREACH(node, &s->parts) {
 		struct part *part = LIST_ENTRY(node, struct part, all);
 		bool has = part->e.flags & CHECKPOINT_HAS_POINT;
 
@@ -518,9 +516,9 @@ int store_recover(struct store *s, struct store_open_report *rep)
 		err = begin_ring(s, blocks, sequence);
 	if (!err) {
 		err = disk_unlink(s->disk, "clean-shutdown");
-		if (!err)
+		/* Directories of partitions that a killed process made are synced by this too. */
+		if (!err || err == -ENOENT)
 			err = disk_sync_dir(s->disk, ".");
-		err = err == -ENOENT ? 0 : err;
 	}
 	if (!err)
 		err = note_foreign(s);

@@ -33,8 +33,7 @@ static int buckets_grow(struct store *s, uint32_t cnt)
 	free(s->buckets);
 	s->buckets = buckets;
 	s->bucket_cnt = cnt;
-	LIST_FOREACH(node, &s->parts)
-	{
+	LIST_FOREACH(node, &s->parts) {
 		struct part *p = LIST_ENTRY(node, struct part, all);
 		uint32_t h = part_hash(p->e.topic_id, p->e.partition) & (cnt - 1);
 
@@ -65,7 +64,7 @@ int store_part_get(struct store *s, const uint8_t topic_id[16], uint32_t partiti
 		return -ENOMEM;
 	memcpy(p->e.topic_id, topic_id, 16);
 	p->e.partition = partition;
-	p->e.point.max_ts_ms = -1;
+	p->e.point.max_ts_ms = p->e.point.segment_base = -1;
 	p->ring_first = p->ring_last = NO_BLOCK;
 	p->debt_slot = -1;
 	p->alloc_base = -1;
@@ -88,8 +87,8 @@ int store_part_get(struct store *s, const uint8_t topic_id[16], uint32_t partiti
 /* Takes it out of the table; it stays in memory. */
 static void part_unlink(struct store *s, struct part *part)
 {
-	struct part **at = &s->buckets[part_hash(part->e.topic_id, part->e.partition) &
-				       (s->bucket_cnt - 1)];
+	struct part **at =
+		&s->buckets[part_hash(part->e.topic_id, part->e.partition) & (s->bucket_cnt - 1)];
 
 	while (*at != part)
 		at = &(*at)->hash_next;
@@ -100,8 +99,7 @@ static void part_unlink(struct store *s, struct part *part)
 
 static void notes_free(struct list *head)
 {
-	LIST_FOREACH_SAFE(node, tmp, head)
-	{
+	LIST_FOREACH_SAFE(node, tmp, head) {
 		struct store_note *n = LIST_ENTRY(node, struct store_note, link);
 
 		list_remove(node);
@@ -231,8 +229,9 @@ static struct store *store_new(struct disk *d, const struct store_config *config
 	list_init(&s->notes);
 	list_init(&s->free_notes);
 	buf_init(&s->ckpt_buf);
+	s->cache = batch_cache_new();
 	s->scratch = malloc(JOURNAL_FSYNC_MAX);
-	if (!s->scratch || buckets_grow(s, STORE_BUCKETS_MIN)) {
+	if (!s->scratch || !s->cache || buckets_grow(s, STORE_BUCKETS_MIN)) {
 		store_free(s);
 		return NULL;
 	}
@@ -241,8 +240,7 @@ static struct store *store_new(struct disk *d, const struct store_config *config
 
 static void parts_free(struct store *s, struct list *head)
 {
-	LIST_FOREACH_SAFE(node, tmp, head)
-	{
+	LIST_FOREACH_SAFE(node, tmp, head) {
 		list_remove(node);
 		store_part_free(s, LIST_ENTRY(node, struct part, all));
 	}
@@ -273,6 +271,7 @@ void store_free(struct store *s)
 	fd_free(s, s->lock_fd);
 	journal_fini(&s->journal);
 	buf_fini(&s->ckpt_buf);
+	batch_cache_free(s->cache);
 	free(s->zeros);
 	free(s->scratch);
 	free(s->buckets);
@@ -367,6 +366,26 @@ static int plog_settle(struct store *s, struct plog *p)
 	return disk_sync_dir(s->disk, p->dir);
 }
 
+/* After it was opened a log is stable as it stands: what recovery found was synced before it was
+ * trusted, and what it changed is synced here. */
+static int part_take_point(struct store *s, struct part *part, bool clean, bool changed)
+{
+	struct plog *p = part->plog;
+	struct plog_point point;
+	int err = changed ? plog_settle(s, p) : 0;
+
+	if (!err)
+		err = plog_point(p, &point);
+	if (err)
+		return err;
+	if (p->seg_cnt)
+		segment_set_head_synced(p->segs[p->seg_cnt - 1]);
+	p->synced = point;
+	if (!clean)
+		part_synced(s, part, &point);
+	return 0;
+}
+
 static int part_open(struct store *s, struct part *part, const char *dir,
 		     const struct plog_config *config)
 {
@@ -388,9 +407,10 @@ static int part_open(struct store *s, struct part *part, const char *dir,
 		  e->partition, config);
 	list_init(&box->plog.debt_link);
 	list_init(&box->plog.store_link);
+	box->plog.cache = s->cache;
 	err = plog_open(&box->plog, e->start_offset, e->start_pos, has_floor ? &e->point : NULL,
 			clean, owed, owed_cnt, &rep);
-	if (err == -ESTALE || (err && err != -EIO)) {
+	if (err) {
 		plog_fini(&box->plog);
 		free(box);
 		return err;
@@ -400,11 +420,8 @@ static int part_open(struct store *s, struct part *part, const char *dir,
 	part->debt_slot = -1;
 	part->plog = &box->plog;
 	s->plog_cnt++;
-	box->plog.synced = e->point;
-	if (!err && !clean && (rep.cut_data_bytes || rep.cut_meta_bytes || rep.described_records))
-		err = plog_settle(s, &box->plog);
-	else if (!err && box->plog.seg_cnt)
-		segment_set_head_synced(box->plog.segs[box->plog.seg_cnt - 1]);
+	err = part_take_point(s, part, clean,
+			      rep.cut_data_bytes || rep.cut_meta_bytes || rep.described_records);
 	s->stats.cut_bytes += rep.cut_data_bytes + rep.cut_meta_bytes;
 	s->stats.described_records += (uint64_t)rep.described_records;
 	s->stats.damaged += rep.damaged;
@@ -413,7 +430,7 @@ static int part_open(struct store *s, struct part *part, const char *dir,
 		       (unsigned long long)(rep.cut_data_bytes + rep.cut_meta_bytes));
 	if (rep.damaged)
 		LOG_AT(LOG_ERROR, dir, -EIO, "%s", box->plog.fault);
-	return err;
+	return !err && rep.damaged ? -EIO : err;
 }
 
 static int dir_make(struct store *s, const char *dir, const uint8_t topic_id[16])
@@ -517,9 +534,9 @@ int store_append_lines(struct store *s, struct plog *p, int64_t now_ms, const st
 	return err;
 }
 
-int store_append_records(struct store *s, struct plog *p, int64_t now_ms,
-			 const struct record *recs, uint32_t cnt,
-			 const struct plog_producer *producer, struct plog_appended *ret)
+int store_append_records(struct store *s, struct plog *p, int64_t now_ms, const struct record *recs,
+			 uint32_t cnt, const struct plog_producer *producer,
+			 struct plog_appended *ret)
 {
 	size_t len = FORMAT_BATCH_LEN;
 	int err = s->failed ? -EIO : space_check(s);
@@ -593,8 +610,7 @@ int store_close(struct store *s, int64_t now_ms)
 	store_drain(s);
 	if (s->failed)
 		err = -EIO;
-	LIST_FOREACH(node, &s->parts)
-	{
+	LIST_FOREACH(node, &s->parts) {
 		struct part *part = LIST_ENTRY(node, struct part, all);
 
 		if (!part->plog || err)
@@ -643,8 +659,7 @@ static void part_delete(struct store *s, struct part *part)
 	struct list *heads[2] = { &part->carried, &part->next };
 
 	for (unsigned i = 0; i < 2; i++)
-		LIST_FOREACH_SAFE(node, tmp, heads[i])
-		{
+		LIST_FOREACH_SAFE(node, tmp, heads[i]) {
 			LIST_ENTRY(node, struct store_note, link)->err = -ESTALE;
 			list_remove(node);
 			list_put(&s->notes, node);
@@ -733,8 +748,7 @@ int store_sweep(struct store *s, store_known_fn *known, void *ctx)
 	struct sweep sw = { s, known, ctx };
 	int err = disk_list(s->disk, ".", sweep_name, &sw);
 
-	LIST_FOREACH_SAFE(node, tmp, &s->parts)
-	{
+	LIST_FOREACH_SAFE(node, tmp, &s->parts) {
 		struct part *part = LIST_ENTRY(node, struct part, all);
 
 		if (!part->plog && !known(ctx, part->e.topic_id, part->e.partition))

@@ -97,9 +97,9 @@ struct part {
 	struct plog_point target;  /* what is on its way */
 
 	bool syncing, sync_again;
-	struct list sync_link;	/* in store->sync_queue while it waits for a free request */
+	struct list sync_link; /* in store->sync_queue while it waits for a free request */
 	struct plog_point sync_target;
-	int64_t sync_base;	/* segments below are done */
+	int64_t sync_base;	  /* segments below are done */
 	struct segment *sync_seg; /* referred to while its request is under way */
 	uint64_t sync_seq, sync_block;
 	struct disk_req req;
@@ -129,13 +129,13 @@ struct store {
 	uint8_t cluster_id[16], directory_id[16], boot_id[16];
 	bool clean_start, failed;
 
-	bool lock_direct; /* and was opened for direct writes */
+	bool lock_direct;	  /* and was opened for direct writes */
 	int lock_fd, old_lock_fd; /* the journal's descriptor; -1 */
 	enum ring_state ring;
 	struct journal journal;
 	struct disk_req ring_reqs[2];
-	bool ring_half; /* one of two pieces is on disk */
-	unsigned ring_pending;	/* requests of the write under way */
+	bool ring_half;		   /* one of two pieces is on disk */
+	unsigned ring_pending;	   /* requests of the write under way */
 	unsigned ring_unsubmitted; /* of them, the last ones, that the disk had no room for yet */
 	int make_fd;
 	uint64_t make_pos, ring_blocks;
@@ -154,6 +154,7 @@ struct store {
 	uint64_t ckpt_start; /* ring start that it makes possible */
 	int64_t ckpt_due_ms; /* mono; 0: nothing new to tell */
 
+	struct batch_cache *cache; /* shared by all logs; owned */
 	struct debt_table debts;
 	void *debt_mem; /* the mapping */
 	int debt_fd;

@@ -35,8 +35,7 @@ static void part_leave_ring(struct store *s, struct part *part, uint64_t block)
 /* Tells all that were carried, and lets those who came meanwhile go next. */
 void fsync_answer(struct store *s, struct part *part)
 {
-	LIST_FOREACH_SAFE(node, tmp, &part->carried)
-	{
+	LIST_FOREACH_SAFE(node, tmp, &part->carried) {
 		list_remove(node);
 		list_put(&s->notes, node);
 	}
@@ -131,8 +130,7 @@ static bool sync_walk(struct store *s, struct part *part)
 
 void sync_pump(struct store *s)
 {
-	LIST_FOREACH_SAFE(node, tmp, &s->sync_queue)
-	{
+	LIST_FOREACH_SAFE(node, tmp, &s->sync_queue) {
 		struct part *part = LIST_ENTRY(node, struct part, sync_link);
 
 		list_remove(node);
@@ -194,8 +192,7 @@ static int ckpt_encode(struct store *s)
 
 	memcpy(h.boot_id, s->boot_id, 16);
 	checkpoint_begin(&s->ckpt_buf, &h);
-	LIST_FOREACH(node, &s->parts)
-	{
+	LIST_FOREACH(node, &s->parts) {
 		struct part *part = LIST_ENTRY(node, struct part, all);
 		struct checkpoint_entry e = part->e;
 
@@ -282,8 +279,7 @@ static uint64_t ckpt_ring_start(const struct store *s)
 {
 	uint64_t start = s->ring == RING_ON ? s->journal.next_block : 0;
 
-	LIST_FOREACH(node, &s->journaled)
-	{
+	LIST_FOREACH(node, &s->journaled) {
 		const struct part *part = LIST_ENTRY(node, struct part, ring_link);
 
 		start = MIN(start, part->ring_first);
@@ -325,8 +321,7 @@ void ckpt_begin(struct store *s)
 	s->ckpt_busy = true;
 	s->ckpt_due_ms = 0;
 	s->ckpt_req_file = s->ckpt_file;
-	LIST_FOREACH(node, &s->raising)
-	{
+	LIST_FOREACH(node, &s->raising) {
 		struct part *part = LIST_ENTRY(node, struct part, raise_link);
 
 		if (part->raise == R_CKPT_WAIT)
@@ -353,8 +348,7 @@ void ckpt_on_disk(struct store *s)
 		s->ckpt_sequence++;
 		if (s->ring == RING_ON && s->ckpt_start > s->journal.start)
 			s->journal.start = s->ckpt_start;
-		LIST_FOREACH_SAFE(node, tmp, &s->raising)
-		{
+		LIST_FOREACH_SAFE(node, tmp, &s->raising) {
 			struct part *part = LIST_ENTRY(node, struct part, raise_link);
 
 			if (part->raise == R_CKPT)
@@ -362,8 +356,7 @@ void ckpt_on_disk(struct store *s)
 		}
 	} else {
 		/* It went into a file that has been replaced meanwhile: once more. */
-		LIST_FOREACH(node, &s->raising)
-		{
+		LIST_FOREACH(node, &s->raising) {
 			struct part *part = LIST_ENTRY(node, struct part, raise_link);
 
 			if (part->raise == R_CKPT)

@@ -172,8 +172,7 @@ void raise_step(struct store *s, struct part *part)
 
 static void retention_check(struct store *s)
 {
-	LIST_FOREACH(node, &s->parts)
-	{
+	LIST_FOREACH(node, &s->parts) {
 		struct part *part = LIST_ENTRY(node, struct part, all);
 		int due;
 
@@ -193,8 +192,7 @@ static void retention_check(struct store *s)
 /* Describes what has been owed for long enough. */
 static void describe_due(struct store *s)
 {
-	LIST_FOREACH_SAFE(node, tmp, &s->owing)
-	{
+	LIST_FOREACH_SAFE(node, tmp, &s->owing) {
 		struct plog *p = LIST_ENTRY(node, struct plog, debt_link);
 		struct part *part = store_part_of(p);
 		int64_t age = s->now_ms - part->debt_since_ms;
@@ -263,8 +261,7 @@ static void watch_clock(struct store *s, int64_t now_ms, int64_t mono_ms)
 static void close_idle(struct store *s)
 {
 	s->idle_due_ms = s->mono_ms + STORE_IDLE_MS;
-	LIST_FOREACH(node, &s->parts)
-	{
+	LIST_FOREACH(node, &s->parts) {
 		struct part *part = LIST_ENTRY(node, struct part, all);
 
 		if (part->plog && !part->syncing)
@@ -385,8 +382,7 @@ static void gone_remove(struct store *s)
 
 void gone_step(struct store *s)
 {
-	LIST_FOREACH_SAFE(node, tmp, &s->gone)
-	{
+	LIST_FOREACH_SAFE(node, tmp, &s->gone) {
 		struct part *part = LIST_ENTRY(node, struct part, all);
 
 		if (!part_is_free(part))
@@ -400,8 +396,8 @@ void gone_step(struct store *s)
 		return;
 	s->gone_req = (struct disk_req){
 		.op = DISK_OP_SYNC_SEGMENT,
-		.fd = s->ckpt_fd,
-		.fd2 = s->ckpt_fd,
+		.fd = s->lock_fd,
+		.fd2 = s->lock_fd,
 		.dir = ".",
 	};
 	s->gone_syncing = !store_submit(s, &s->gone_req, s);
