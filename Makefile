@@ -2,8 +2,8 @@
 #
 # One archive a layer; a layer may use those below it only. Sources are listed, never globbed.
 
-B := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 comma := ,
+B := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 CC := gcc
 CFLAGS := -std=gnu17 -O2 -g -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wno-unused-parameter -fno-strict-aliasing $(if $(CI),-Werror)
@@ -46,6 +46,16 @@ $(B)/%.o: %.c
 $(B)/topicfs: $(B)/daemon/main.o $(B)/libdaemon.a $(B)/libfusefs.a $(B)/libraft.a $(B)/libio.a \
 		$(B)/libstore.a $(B)/libbase.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# The benchmark: the reference file systems, the one client program, and what compares them.
+$(B)/tests/bench/ref: $(B)/tests/bench/ref.o
+	$(CC) $(LDFLAGS) -o $@ $^ -lfuse3
+$(B)/tests/bench/client: $(B)/tests/bench/client.o $(B)/tests/bench/client_wake.o
+	$(CC) $(LDFLAGS) -o $@ $^ -lpthread
+
+.PHONY: bench
+bench: $(B)/topicfs $(B)/tests/bench/ref $(B)/tests/bench/client
+	B="$(B)" tests/bench/run
 
 .PHONY: clean
 clean:
