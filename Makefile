@@ -54,7 +54,7 @@ fuzz_TESTS :=
 # What several tests share; linked into each that uses it.
 testlib_SRC :=
 # The programs of tests/bench.
-bench_SRC :=
+bench_SRC := tests/bench/ref.c tests/bench/client.c tests/bench/client_wake.c
 
 LAYERS := base store io raft fusefs daemon
 # The archives of a layer's programs and what they need, upper ones first, as the linker wants it.
