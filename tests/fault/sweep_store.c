@@ -283,7 +283,11 @@ static void check_records(struct run *r, unsigned i)
 	int64_t at = p->start_offset;
 
 	while (at < p->next_offset) {
-		assert_int_equal(plog_batch(p, at, &b), 0);
+		int err = plog_batch(p, at, &b);
+
+		if (err)
+			fail_msg("case %u partition %u: offset %lld: %s: %s", r->label, i,
+				 (long long)at, log_errno_name(err), p->fault);
 		assert_true(b->head.base_offset <= at);
 		for (uint32_t k = 0; k < b->head.cnt; k++) {
 			const struct record *rec = &b->recs[k];
