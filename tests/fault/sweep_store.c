@@ -41,7 +41,7 @@ struct run {
 	struct plog *plogs[PARTS];
 	struct model model[PARTS];
 	int64_t waiting[PARTS]; /* appended when the fsync was asked for; -1: none */
-	uint64_t rnd;
+	uint64_t rnd, seed;
 	int64_t now_ms, mono_ms;
 	bool failed; /* a call failed: the process would stop */
 	unsigned label;
@@ -242,7 +242,7 @@ static void run_init(struct run *r, uint64_t seed)
 	r->sim = simdisk_new(seed);
 	assert_non_null(r->sim);
 	r->disk = simdisk_disk(r->sim);
-	r->rnd = seed;
+	r->rnd = r->seed = seed;
 	r->now_ms = 1770028200000;
 	r->mono_ms = 1000;
 }
@@ -350,6 +350,20 @@ static void check(struct run *r, bool power_loss)
 	}
 }
 
+/* Fails with all that is known of a recovery that failed. */
+static void run_explain(struct run *r, int err, const struct store_open_report *rep)
+{
+	for (unsigned i = 0; i < PARTS; i++)
+		if (r->plogs[i])
+			print_error("partition %u: acknowledged %lld, appended %lld, ends at %lld: "
+				    "%s\n",
+				    i, (long long)r->model[i].acked,
+				    (long long)r->model[i].appended,
+				    (long long)r->plogs[i]->next_offset, r->plogs[i]->fault);
+	fail_msg("seed %llu case %u: recovery: %s %s", (unsigned long long)r->seed, r->label,
+		 log_errno_name(err), rep->sentence);
+}
+
 static int dead_close(struct disk *d, int fd)
 {
 	return 0;
@@ -377,6 +391,7 @@ static void run_bury(struct run *r)
 static void recover_and_check(struct run *r, bool power_loss, uint64_t seed, uint64_t again)
 {
 	struct store_open_report rep;
+	int err;
 
 	if (power_loss)
 		simdisk_crash(r->sim, seed);
@@ -394,8 +409,9 @@ static void recover_and_check(struct run *r, bool power_loss, uint64_t seed, uin
 		run_bury(r);
 	}
 	simdisk_stop_after(r->sim, ~0ULL);
-	if (run_open(r, &rep))
-		fail_msg("case %u: recovery: %s", r->label, rep.sentence);
+	err = run_open(r, &rep);
+	if (err)
+		run_explain(r, err, &rep);
 	assert_int_equal(rep.damaged, 0);
 	check(r, power_loss);
 	for (unsigned i = 0; i < 12; i++)
