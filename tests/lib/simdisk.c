@@ -321,7 +321,7 @@ static ssize_t sim_writev(struct disk *disk, int fd, const struct iovec *iov, in
 	if (r == -EINTR || d->calls > d->stop_at)
 		return r;
 	/* A call that fails with an error had written a part before, in one call that was short. */
-	room = take_space(d, s->file, pos, r == -EIO || r == -ENOSPC ? rnd(d) % (len + 1) : len);
+	room = take_space(d, s->file, pos, r == -EIO || r == -ENOSPC ? rnd(d) % MAX(len, 1) : len);
 	if (r == SIMDISK_SHORT && room > 1)
 		room /= 2;
 	for (int i = 0; i < cnt && done < room; i++) {

@@ -492,7 +492,9 @@ static void do_restart(struct model *m)
 	CHECK_EQ(m, r, 0);
 	CHECK_EQ(m, simdisk_open_cnt(m->sd), 0);
 	open_log(m, true, &report);
-	CHECK_EQ(m, report.cut_data_bytes + report.cut_meta_bytes, 0);
+	/* What a failed call left behind and could not be removed goes now. */
+	if (!simdisk_failed_cnt(m->sd))
+		CHECK_EQ(m, report.cut_data_bytes + report.cut_meta_bytes, 0);
 	check_all(m);
 }
 
