@@ -145,8 +145,8 @@ static int find(struct plog *p, uint32_t idx, const struct want *w, struct found
 
 		if (!r)
 			r = find_in_segment(p, idx, w, f);
-		/* A time is looked for in what can be read. */
-		if (r && !(r == -EIO && w->kind == WANT_TIME))
+		/* A time is looked for in what can be read at all. */
+		if (r && !(r == -EIO && w->kind == WANT_TIME && p->segs[idx]->bad_head))
 			return r;
 	}
 	return 0;
