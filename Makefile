@@ -43,17 +43,18 @@ main_SRC := daemon/main.c
 # Tests: one program for each file, named after it, linked with its own layer and those below.
 unit_base_TESTS := tests/unit/test_buf.c tests/unit/test_hash.c tests/unit/test_name.c \
 	tests/unit/test_rfc3339.c tests/unit/test_utf8.c
-unit_store_TESTS := tests/unit/test_json.c
+unit_store_TESTS := tests/unit/test_json.c tests/unit/test_debt.c tests/unit/test_format.c \
+	tests/unit/test_index.c
 unit_io_TESTS :=
 unit_raft_TESTS := tests/unit/test_topic_config.c tests/unit/test_metadata.c
 unit_fusefs_TESTS := tests/unit/test_errors.c tests/unit/test_lock.c tests/unit/test_view.c
 unit_daemon_TESTS := tests/unit/test_config.c tests/unit/test_options.c
 # These are linked with all layers.
-sim_TESTS :=
-fault_TESTS :=
+sim_TESTS := tests/sim/model_plog.c
+fault_TESTS := tests/fault/sweep_store.c
 fuzz_TESTS :=
 # What several tests share; linked into each that uses it.
-testlib_SRC :=
+testlib_SRC := tests/lib/simdisk.c tests/lib/simdisk_crash.c
 # The programs of tests/bench.
 bench_SRC := tests/bench/ref.c tests/bench/client.c tests/bench/client_wake.c
 
