@@ -28,7 +28,7 @@
  *   56  u64  position in the plain file
  *   64  u64  position in .data
  *   72  u32  length in the plain file     76  u32  length in .data
- *   80  i64  base timestamp          88  i64  maximum timestamp
+ *   80  i64  base timestamp (the smallest)  88  i64  maximum timestamp
  *   96  i64  producer id (-1)       104  i32  base sequence (-1)
  *  108  i16  producer epoch (-1)    110  u16  attributes (BATCH_*)
  *  112  i32  partition leader epoch 116  u32  zero
