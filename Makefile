@@ -44,7 +44,7 @@ main_SRC := daemon/main.c
 unit_base_TESTS := tests/unit/test_buf.c tests/unit/test_hash.c tests/unit/test_name.c \
 	tests/unit/test_rfc3339.c tests/unit/test_utf8.c
 unit_store_TESTS := tests/unit/test_json.c tests/unit/test_debt.c tests/unit/test_format.c \
-	tests/unit/test_index.c
+	tests/unit/test_index.c tests/unit/test_plog.c
 unit_io_TESTS :=
 unit_raft_TESTS := tests/unit/test_topic_config.c tests/unit/test_metadata.c
 unit_fusefs_TESTS := tests/unit/test_errors.c tests/unit/test_lock.c tests/unit/test_view.c
