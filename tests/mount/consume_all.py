@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# `all` merges the partitions by timestamp, each in its order; all@-N is the last N of all together;
-# `all` has no offsets.
+# `all` merges the partitions by timestamp, each in its order; all@-N is the last N of all
+# together; `all` has no offsets.
 from t import *
 
 with Broker():

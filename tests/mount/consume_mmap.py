@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# A shared mapping is refused, clearly; a private one of the plain file shows its bytes; sendfile and
-# copy_file_range of a partition give all of it.
+# A shared mapping is refused, clearly; a private one of the plain file shows its bytes; sendfile
+# and copy_file_range of a partition give all of it.
 import mmap
 from t import *
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# In msg one read is one whole record: a buffer too small is EMSGSIZE and consumes nothing, an empty
-# record or a tombstone is ENODATA once; seeks go to starts of records.
+# In msg one read is one whole record: a buffer too small is EMSGSIZE and consumes nothing, an
+# empty record or a tombstone is ENODATA once; seeks go to starts of records.
 from t import *
 
 with Broker():

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# poll, select and epoll tell when a stream has more; O_NONBLOCK, set at open or later by fcntl, gives
-# EAGAIN at its end.
+# poll, select and epoll tell when a stream has more; O_NONBLOCK, set at open or later by fcntl,
+# gives EAGAIN at its end.
 import fcntl
 from t import *
 

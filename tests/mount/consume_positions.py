@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# Streams and ranges begin, and ranges end, at every kind of position, in lines, json and msg alike;
-# both ends of a range are fixed at open.
+# Streams and ranges begin, and ranges end, at every kind of position, in lines, json and msg
+# alike; both ends of a range are fixed at open.
 from t import *
 
 with Broker():

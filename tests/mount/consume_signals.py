@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# Ctrl-C and SIGKILL end a reader that waits, and so does any handled signal with EINTR; one that was
-# stopped gets EINTR when it goes on. Nothing that is given later is lost by it.
+# Ctrl-C and SIGKILL end a reader that waits, and so does any handled signal with EINTR; one that
+# was stopped gets EINTR when it goes on. Nothing that is given later is lost by it.
 import ctypes
 from t import *
 

@@ -34,7 +34,7 @@ def waiting(pid):
 
 def parked():
     with open(MNT + "/metrics") as f:
-        match = re.search(r"^topicfs_parked_requests\S* (\d+)", f.read(), re.M)
+        match = re.search(r"^topicfs_requests_parked (\d+)", f.read(), re.M)
     return int(match[1]) if match else None
 
 

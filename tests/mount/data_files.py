@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# cat of the .data files is cat of the partition, for every way of producing, over many segments and
-# restarts; the directory holds segments named by base offset and nothing strange.
+# cat of the .data files is cat of the partition, for every way of producing, over many segments
+# and restarts; the directory holds segments named by base offset and nothing strange.
 from t import *
 
 

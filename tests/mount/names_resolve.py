@@ -33,7 +33,8 @@ with Broker():
         if name != "README":
             assert_errno("ENOENT", os.stat, f"{MNT}/{name}")
     # The same file has one inode number, other files others.
-    numbers = [os.stat(topic("t/" + n)).st_ino for n in ("0", "1", "all", "config", "0@0", "0.json")]
+    numbers = [os.stat(topic("t/" + n)).st_ino
+               for n in ("0", "1", "all", "config", "0@0", "0.json")]
     assert_eq(len(numbers), len(set(numbers)))
     assert_eq(numbers[0], os.stat(topic("t/0")).st_ino)
     assert_eq(numbers[0], [e.inode() for e in os.scandir(topic("t")) if e.name == "0"][0])

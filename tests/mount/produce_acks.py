@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# acks=0, 1 and all, fsync, O_SYNC and O_DSYNC all produce, and what they acknowledged is there after
-# a kill.
+# acks=0, 1 and all, fsync, O_SYNC and O_DSYNC all produce, and what they acknowledged is there
+# after a kill.
 from t import *
 
 with Broker() as broker:

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # What is appended to `all` without keys spreads over the partitions, the lines of one write stay
-# together and in order; JSON lines choose their partition, and a write is checked whole before any.
+# together and in order; JSON lines choose their partition, and a write is checked whole before
+# any.
 from t import *
 
 with Broker():

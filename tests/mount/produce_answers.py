@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # A produce file opened read-write answers: reading it gives a line of JSON for each record written
-# through it. None due is EOF; it is a stream; answers that nobody reads are dropped with ESTALE once.
+# through it. None due is EOF; it is a stream; answers that nobody reads are dropped with ESTALE
+# once.
 from t import *
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# Stored bytes that do not match their checksum are EIO with file and position, never served, and not
-# skipped in silence; what is good is served, and verify names the fault.
+# Stored bytes that do not match their checksum are EIO with file and position, never served, and
+# not skipped in silence; what is good is served, and verify names the fault.
 from t import *
 
 expect_log(r"damage|checksum|does not match|do not match")

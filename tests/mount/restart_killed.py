@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# After kill -9 the stale mount is replaced, and everything that was written is there, in every form,
-# whether or not it was synced.
+# After kill -9 the stale mount is replaced, and everything that was written is there, in every
+# form, whether or not it was synced.
 from t import *
 
 with Broker() as broker:

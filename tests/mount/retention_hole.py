@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-# A prefix that retention removed is a hole: positions stay, it reads as NUL bytes at true positions,
-# SEEK_DATA steps over it, SEEK_HOLE answers the end, st_blocks counts what is retained; and who reads
-# from the start begins at the first retained record.
+# A prefix that retention removed is a hole: positions stay, it reads as NUL bytes at true
+# positions, SEEK_DATA steps over it, SEEK_HOLE answers the end, st_blocks counts what is retained;
+# and who reads from the start begins at the first retained record.
 from t import *
 
 LINES = 2000

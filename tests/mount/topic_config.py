@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# config lists every setting in force, set ones first; what it prints it takes back, it is changed by
-# name=value lines, `name=` returns to the default, and all of it holds after a restart.
+# config lists every setting in force, set ones first; what it prints it takes back, it is changed
+# by name=value lines, `name=` returns to the default, and all of it holds after a restart.
 from t import *
 
 

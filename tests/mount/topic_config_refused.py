@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# A write to config is applied whole or not at all: one unknown name or bad value is EINVAL, changes
-# nothing, and stands in errors as a sentence.
+# A write to config is applied whole or not at all: one unknown name or bad value is EINVAL,
+# changes nothing, and stands in errors as a sentence.
 from t import *
 
 REFUSED = [

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# When a topic is deleted its waiting readers are woken with ESTALE, and so is every later use of its
-# open files; a new topic of the same name has nothing of it.
+# When a topic is deleted its waiting readers are woken with ESTALE, and so is every later use of
+# its open files; a new topic of the same name has nothing of it.
 from t import *
 
 VIEWS = ("0@latest", "0@0.json", "1@earliest.msg", "0@t99999999999999", "all@latest", "all@-3.json")

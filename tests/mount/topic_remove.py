@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# rm -r, find -delete and Python's rmtree destroy nothing: a process that was refused an unlink below
-# a topic gets ENOTEMPTY from rmdir of it, another one does not.
+# rm -r, find -delete and Python's rmtree destroy nothing: a process that was refused an unlink
+# below a topic gets ENOTEMPTY from rmdir of it, another one does not.
 import shutil
 from t import *
 
