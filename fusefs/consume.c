@@ -270,7 +270,8 @@ static void hold(struct handle *h, struct segment *seg)
 	if (h->held[1])
 		segment_unref(h->held[1]);
 	h->held[1] = h->held[0];
-	h->held[0] = segment_ref(seg);
+	h->held[0] = seg;
+	segment_ref(seg);
 }
 
 static void reply_copied(struct fs *fs, fuse_req_t req, struct handle *h, struct parked *p,

@@ -34,7 +34,7 @@ void fs_refuse(fuse_req_t req, int err, const struct where *w, const char *child
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	node_path(w, child, path, sizeof(path));
-	errors_put(fs->errors, fs->be.now_ms(fs->be.ctx), err, c.uid, c.pid, path, text);
+	errors_put(fs->errors, fs->be.now_ms(fs->be.ctx), err, c.uid, (uint32_t)c.pid, path, text);
 	fuse_reply_err(req, -err);
 }
 
@@ -60,7 +60,8 @@ void fs_note(struct fs *fs, int err, const struct be_caller *c, const struct han
 	char path[600];
 
 	handle_path(h, path, sizeof(path));
-	errors_put(fs->errors, fs->be.now_ms(fs->be.ctx), err, c->uid, c->pid, path, sentence);
+	errors_put(fs->errors, fs->be.now_ms(fs->be.ctx), err, c->uid, (uint32_t)c->pid, path,
+		   sentence);
 }
 
 const char *fs_log_fault(const struct be_partition *part, int err)
@@ -264,7 +265,7 @@ int fs_init(struct fs *fs, const struct backend *be, struct disk *disk)
 	fs->born_ms = be->now_ms(be->ctx);
 	fs->scratch = malloc(SCRATCH_LEN);
 	fs->errors = errors_new();
-	fs->locks = lock_table_new();
+	fs->locks = lock_new(LOCK_CNT_MAX);
 	if (fs->scratch && fs->errors && fs->locks)
 		return 0;
 	fs_fini(fs);
@@ -298,7 +299,7 @@ void fs_fini(struct fs *fs)
 	LIST_FOREACH_SAFE(pos, tmp, &fs->free_parked)
 		free(LIST_ENTRY(pos, struct parked, link));
 	errors_free(fs->errors);
-	lock_table_free(fs->locks);
+	lock_free(fs->locks);
 	free(fs->scratch);
 	fs->scratch = NULL;
 }

@@ -184,17 +184,19 @@ static uint64_t lock_key(const struct handle *h)
 	return node_ino(&w);
 }
 
+/* Waiting locks that became free are answered. */
 static void grant_locks(struct fs *fs)
 {
 	uint64_t ticket;
+	int err;
 
-	while (lock_next_granted(fs->locks, &ticket)) {
+	while (lock_grant(fs->locks, &ticket, &err)) {
 		struct parked *p = (struct parked *)(uintptr_t)ticket;
 		fuse_req_t req = p->req;
 
 		ASSERT(p->magic == PARKED_MAGIC && p->kind == PARK_LOCK);
 		p->req = NULL;
-		fuse_reply_err(req, 0);
+		fuse_reply_err(req, -err);
 		unpark(fs, p);
 	}
 }
@@ -208,7 +210,7 @@ static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	int r;
 
 	(void)ino;
-	lock_posix_release(fs->locks, lock_key(h), fi->lock_owner);
+	lock_drop(fs->locks, lock_key(h), LOCK_SPACE_POSIX, fi->lock_owner);
 	grant_locks(fs);
 	r = is_text(h->kind) ? 0 : produce_check(fs, h, &why);
 	fuse_reply_err(req, -r);
@@ -225,8 +227,8 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	(void)ino;
 	if (r)
 		fs_note(fs, r, &c, h, why.text);
-	lock_flock_release(fs->locks, lock_key(h), (uint64_t)(uintptr_t)h);
-	lock_posix_release(fs->locks, lock_key(h), fi->lock_owner);
+	lock_drop(fs->locks, lock_key(h), LOCK_SPACE_FLOCK, (uint64_t)(uintptr_t)h);
+	lock_drop(fs->locks, lock_key(h), LOCK_SPACE_POSIX, fi->lock_owner);
 	grant_locks(fs);
 	handle_free(fs, h);
 	fuse_reply_err(req, 0);
@@ -304,46 +306,68 @@ static void on_lock_interrupt(fuse_req_t req, void *data)
 
 	if (p->magic != PARKED_MAGIC || p->req != req)
 		return;
-	lock_cancel(fs->locks, (uint64_t)(uintptr_t)p);
+	if (!lock_cancel(fs->locks, (uint64_t)(uintptr_t)p))
+		return; /* granted: the answer is on its way */
 	p->req = NULL;
 	fuse_reply_err(req, EINTR);
 	unpark(fs, p);
+}
+
+/* Sets, removes or waits for a lock. */
+static void do_lock(struct fs *fs, fuse_req_t req, struct handle *h, const struct lock *want,
+		    bool may_wait)
+{
+	struct parked *p;
+	int r;
+
+	if (!may_wait || want->kind == LOCK_KIND_NONE) {
+		r = lock_set(fs->locks, want);
+		fuse_reply_err(req, -r);
+		grant_locks(fs);
+		return;
+	}
+	p = park(fs, req, PARK_LOCK, h);
+	if (!p)
+		return;
+	r = lock_wait(fs->locks, want, (uint64_t)(uintptr_t)p);
+	if (r == -EINPROGRESS) {
+		fuse_req_interrupt_func(req, on_lock_interrupt, p);
+	} else {
+		p->req = NULL;
+		unpark(fs, p);
+		fuse_reply_err(req, -r);
+	}
 	grant_locks(fs);
 }
 
-/* r: what the lock table said. Parked already where it may wait. */
-static void answer_lock(struct fs *fs, fuse_req_t req, struct parked *p, int r)
+static struct lock posix_lock(const struct handle *h, const struct fuse_file_info *fi,
+			      const struct flock *lk)
 {
-	if (r == -EINPROGRESS) {
-		fuse_req_interrupt_func(req, on_lock_interrupt, p);
-		return;
-	}
-	if (p) {
-		p->req = NULL;
-		unpark(fs, p);
-	}
-	fuse_reply_err(req, -r);
-	grant_locks(fs);
+	return (struct lock){ .key = lock_key(h),
+			      .space = LOCK_SPACE_POSIX,
+			      .kind = lk->l_type == F_UNLCK   ? LOCK_KIND_NONE
+				      : lk->l_type == F_WRLCK ? LOCK_KIND_EXCLUSIVE
+							      : LOCK_KIND_SHARED,
+			      .owner = fi->lock_owner,
+			      .pid = (uint32_t)lk->l_pid,
+			      .start = (uint64_t)lk->l_start,
+			      .end = lk->l_len ? (uint64_t)(lk->l_start + lk->l_len - 1)
+					       : INT64_MAX };
 }
 
 static void op_getlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lk)
 {
-	struct lock_range range = { .start = (uint64_t)lk->l_start,
-				    .end = lk->l_len ? (uint64_t)(lk->l_start + lk->l_len - 1)
-						     : LOCK_END,
-				    .is_write = lk->l_type == F_WRLCK,
-				    .pid = lk->l_pid };
-	struct lock_range found;
+	struct lock want = posix_lock(handle_of(fi), fi, lk), found;
 
 	(void)ino;
-	if (lock_posix_get(fs_of(req)->locks, lock_key(handle_of(fi)), fi->lock_owner, &range,
-			   &found)) {
-		lk->l_type = found.is_write ? F_WRLCK : F_RDLCK;
-		lk->l_start = (off_t)found.start;
-		lk->l_len = found.end == LOCK_END ? 0 : (off_t)(found.end - found.start + 1);
-		lk->l_pid = found.pid;
-	} else {
+	lock_find(fs_of(req)->locks, &want, &found);
+	if (found.kind == LOCK_KIND_NONE) {
 		lk->l_type = F_UNLCK;
+	} else {
+		lk->l_type = found.kind == LOCK_KIND_EXCLUSIVE ? F_WRLCK : F_RDLCK;
+		lk->l_start = (off_t)found.start;
+		lk->l_len = found.end == INT64_MAX ? 0 : (off_t)(found.end - found.start + 1);
+		lk->l_pid = (pid_t)found.pid;
 	}
 	fuse_reply_lock(req, lk);
 }
@@ -351,47 +375,24 @@ static void op_getlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, 
 static void op_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lk,
 		     int sleep)
 {
-	struct fs *fs = fs_of(req);
-	struct handle *h = handle_of(fi);
-	struct lock_range range = { .start = (uint64_t)lk->l_start,
-				    .end = lk->l_len ? (uint64_t)(lk->l_start + lk->l_len - 1)
-						     : LOCK_END,
-				    .is_write = lk->l_type == F_WRLCK,
-				    .pid = lk->l_pid };
-	struct parked *p = NULL;
+	struct lock want = posix_lock(handle_of(fi), fi, lk);
 
 	(void)ino;
-	if (lk->l_type == F_UNLCK) {
-		answer_lock(fs, req, NULL,
-			    lock_posix_unlock(fs->locks, lock_key(h), fi->lock_owner, &range));
-		return;
-	}
-	if (sleep && !(p = park(fs, req, PARK_LOCK, h)))
-		return;
-	answer_lock(fs, req, p,
-		    lock_posix_set(fs->locks, lock_key(h), fi->lock_owner, &range, sleep,
-				   (uint64_t)(uintptr_t)p));
+	do_lock(fs_of(req), req, handle_of(fi), &want, sleep);
 }
 
 static void op_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op)
 {
-	struct fs *fs = fs_of(req);
 	struct handle *h = handle_of(fi);
-	uint64_t owner = (uint64_t)(uintptr_t)h;
-	bool sleep = !(op & LOCK_NB);
-	struct parked *p = NULL;
+	struct lock want = { .key = lock_key(h),
+			     .space = LOCK_SPACE_FLOCK,
+			     .owner = (uint64_t)(uintptr_t)h };
 
 	(void)ino;
-	if ((op & ~LOCK_NB) == LOCK_UN) {
-		lock_flock_release(fs->locks, lock_key(h), owner);
-		answer_lock(fs, req, NULL, 0);
-		return;
-	}
-	if (sleep && !(p = park(fs, req, PARK_LOCK, h)))
-		return;
-	answer_lock(fs, req, p,
-		    lock_flock_set(fs->locks, lock_key(h), owner, (op & ~LOCK_NB) == LOCK_EX, sleep,
-				   (uint64_t)(uintptr_t)p));
+	want.kind = (op & ~LOCK_NB) == LOCK_UN	 ? LOCK_KIND_NONE
+		    : (op & ~LOCK_NB) == LOCK_EX ? LOCK_KIND_EXCLUSIVE
+						 : LOCK_KIND_SHARED;
+	do_lock(fs_of(req), req, h, &want, !(op & LOCK_NB));
 }
 
 void ops_set_files(struct fuse_lowlevel_ops *ops)

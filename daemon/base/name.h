@@ -1,0 +1,43 @@
+/*
+ * Names: Kafka's rules for topics, directories of partitions, and the known name that somebody who
+ * mistyped one may have meant.
+ */
+#ifndef TOPICFS_BASE_NAME_H
+#define TOPICFS_BASE_NAME_H
+
+#include "daemon/base/assert.h"
+#include "daemon/base/limits.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * A topic's name is 1 to TOPIC_NAME_MAX of [A-Za-z0-9._-], and neither "." nor "..". 0;
+ * -ENAMETOOLONG where it is too long, whatever it holds; else -EINVAL.
+ */
+MUST_CHECK int topic_name_check(const char *name);
+
+/* Whether two topics cannot exist beside each other: Kafka's metric names turn "." into "_", so
+ * names that differ only in these clash. Equal names clash too. */
+bool topic_name_collides(const char *a, const char *b);
+
+/*
+ * Takes a partition's directory name TOPIC-PARTITION apart ("a-b-0" is partition 0 of "a-b").
+ * Strict, so that no two names mean one partition: a valid topic, and a number below
+ * PARTITION_CNT_MAX without sign or leading zeros. 0 or -EINVAL.
+ */
+MUST_CHECK int name_split_partition(const char *name, char ret_topic[TOPIC_NAME_MAX + 1],
+				    uint32_t *ret_partition);
+
+/* Longer words than this have no nearest name. */
+#define NAME_NEAREST_MAX 128
+
+/*
+ * The one of cnt names that word is most likely a slip of: the least number of letters added, left
+ * out, changed or swapped with their neighbour, case aside; at most a third of the longer one's
+ * length. Of equally near ones the first. NULL where none is near. The result borrows from names.
+ */
+const char *name_nearest(const char *word, const char *const names[], size_t cnt);
+
+#endif

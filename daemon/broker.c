@@ -1,0 +1,736 @@
+#include "daemon/broker.h"
+
+#include "daemon/base/hash.h"
+#include "daemon/base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* Logs that are opened in one tick because nobody has asked for them yet. */
+#define OPEN_BATCH 16
+
+static int64_t clock_us(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return ts.tv_sec * 1000000LL + ts.tv_nsec / 1000;
+}
+
+int64_t broker_now_ms(void)
+{
+	return clock_us(CLOCK_REALTIME) / 1000;
+}
+
+int64_t broker_mono_ms(void)
+{
+	return clock_us(CLOCK_MONOTONIC) / 1000;
+}
+
+int64_t broker_mono_us(void)
+{
+	return clock_us(CLOCK_MONOTONIC);
+}
+
+void histogram_put(struct histogram *h, int64_t us)
+{
+	unsigned i = us > 0 ? 64 - (unsigned)__builtin_clzll((unsigned long long)us) : 0;
+
+	h->buckets[MIN(i, HISTOGRAM_CNT - 1U)]++;
+	h->cnt++;
+	h->sum_us += (uint64_t)MAX(us, 0);
+}
+
+/* Topics by id: open addressing, at most half full, entries are serials (0: free, UINT64_MAX:
+ * removed). */
+struct topic_map {
+	uint64_t *slots;
+	size_t cap, used;
+};
+
+#define MAP_REMOVED UINT64_MAX
+
+static uint64_t *map_slot(struct broker *b, const uint8_t id[16])
+{
+	struct topic_map *m = b->map;
+	size_t i = hash_xxh3(id, 16) & (m->cap - 1);
+
+	for (;; i = (i + 1) & (m->cap - 1)) {
+		uint64_t s = m->slots[i];
+
+		if (!s || (s != MAP_REMOVED && !memcmp(b->topics[s - 1]->id, id, 16)))
+			return &m->slots[i];
+	}
+}
+
+static struct be_topic *topic_by_id(struct broker *b, const uint8_t id[16])
+{
+	uint64_t s = b->map->cap ? *map_slot(b, id) : 0;
+
+	return s ? b->topics[s - 1] : NULL;
+}
+
+static int map_grow(struct broker *b)
+{
+	struct topic_map *m = b->map, old = *m;
+
+	if ((m->used + 1) * 2 <= m->cap)
+		return 0;
+	m->cap = old.cap ? old.cap * 2 : 64;
+	m->slots = calloc(m->cap, sizeof(*m->slots));
+	if (!m->slots) {
+		*m = old;
+		return -ENOMEM;
+	}
+	m->used = 0;
+	for (size_t i = 0; i < old.cap; i++) {
+		if (old.slots[i] && old.slots[i] != MAP_REMOVED) {
+			*map_slot(b, b->topics[old.slots[i] - 1]->id) = old.slots[i];
+			m->used++;
+		}
+	}
+	free(old.slots);
+	return 0;
+}
+
+static void topic_free(struct broker *b, struct be_topic *t)
+{
+	for (uint32_t i = 0; i < t->part_cnt; i++)
+		free(t->parts[i]);
+	for (uint32_t i = 0; i < t->hot_key_cnt; i++)
+		free(t->hot_keys[i]);
+	free(t->hot_keys);
+	free(t->parts);
+	b->topics[t->serial - 1] = NULL;
+	free(t);
+}
+
+static void topic_unref(void *ctx, struct be_topic *t)
+{
+	PRE(t->refs > 0);
+	if (!--t->refs && t->deleted)
+		topic_free(ctx, t);
+}
+
+/* Partitions up to cnt. What cannot be had stops the process: the metadata say that they are there.
+ */
+static void topic_grow(struct be_topic *t, uint32_t cnt)
+{
+	t->parts = realloc(t->parts, cnt * sizeof(struct be_partition *));
+	ASSERT(t->parts || !cnt);
+	for (; t->part_cnt < cnt; t->part_cnt++) {
+		struct be_partition *p = calloc(1, sizeof(*p));
+
+		ASSERT(p);
+		p->topic = t;
+		p->number = t->part_cnt;
+		list_init(&p->waiting);
+		t->parts[t->part_cnt] = p;
+	}
+}
+
+static void set_hot_keys(struct be_topic *t, const char *list)
+{
+	for (uint32_t i = 0; i < t->hot_key_cnt; i++)
+		free(t->hot_keys[i]);
+	free(t->hot_keys);
+	t->hot_keys = NULL;
+	t->hot_key_cnt = 0;
+	while (list && *list) {
+		size_t len = strcspn(list, ",");
+
+		t->hot_keys = realloc(t->hot_keys, (t->hot_key_cnt + 1) * sizeof(char *));
+		ASSERT(t->hot_keys);
+		t->hot_keys[t->hot_key_cnt] = strndup(list, len);
+		ASSERT(t->hot_keys[t->hot_key_cnt]);
+		t->hot_key_cnt++;
+		list += len + (list[len] == ',');
+	}
+}
+
+static void log_config(const struct topic_config *c, struct plog_config *ret)
+{
+	*ret = (struct plog_config){ .segment_bytes = c->segment_bytes,
+				     .segment_ms = c->segment_ms,
+				     .retention_ms = c->retention_ms,
+				     .retention_bytes = c->retention_bytes,
+				     .index_interval_bytes = (uint32_t)c->index_interval_bytes,
+				     .log_append_time = c->timestamp_type == TIMESTAMP_LOG_APPEND };
+}
+
+static void effective(struct broker *b, const struct metadata_topic *mt, struct topic_config *ret)
+{
+	topic_config_merge(&mt->own, &b->topic_defaults, mt->partition_cnt, ret);
+}
+
+/* Takes over what the metadata say of the topic now. */
+static void topic_refresh(struct broker *b, struct be_topic *t, const struct metadata_topic *mt)
+{
+	struct topic_config c;
+
+	effective(b, mt, &c);
+	topic_grow(t, mt->partition_cnt);
+	t->uid = mt->uid;
+	t->gid = mt->gid;
+	t->mode = mt->mode;
+	t->created_ms = mt->created_ms;
+	t->changed_ms = MAX(mt->config_ms, mt->perms_ms);
+	t->acks = c.acks == ACKS_0 ? BE_ACKS_0 : c.acks == ACKS_1 ? BE_ACKS_1 : BE_ACKS_ALL;
+	t->max_message_bytes = (uint32_t)c.max_message_bytes;
+	t->min_insync_replicas = (uint32_t)c.min_insync_replicas;
+	t->ts_before_max_ms = c.timestamp_before_max_ms;
+	t->ts_after_max_ms = c.timestamp_after_max_ms;
+	set_hot_keys(t, c.hot_keys);
+	for (uint32_t i = 0; i < t->part_cnt; i++) {
+		if (t->parts[i]->log)
+			log_config(&c, &t->parts[i]->log->config);
+	}
+}
+
+static void topic_add(struct broker *b, const struct metadata_topic *mt)
+{
+	struct be_topic *t = calloc(1, sizeof(*t));
+
+	ASSERT(t && !map_grow(b));
+	if (b->topic_cnt == b->topic_cap) {
+		b->topic_cap = b->topic_cap ? b->topic_cap * 2 : 64;
+		b->topics = realloc(b->topics, b->topic_cap * sizeof(struct be_topic *));
+		ASSERT(b->topics);
+	}
+	snprintf(t->name, sizeof(t->name), "%s", mt->name);
+	memcpy(t->id, mt->id, 16);
+	t->serial = ++b->topic_cnt;
+	list_init(&t->waiting);
+	b->topics[t->serial - 1] = t;
+	*map_slot(b, t->id) = t->serial;
+	b->map->used++;
+	topic_refresh(b, t, mt);
+}
+
+static void topic_remove(struct broker *b, struct be_topic *t)
+{
+	*map_slot(b, t->id) = MAP_REMOVED;
+	t->deleted = true;
+	if (b->fs)
+		fs_on_topic_deleted(b->fs, t);
+	for (uint32_t i = 0; i < t->part_cnt; i++) {
+		int r = store_delete(b->store, t->name, t->id, i);
+
+		t->parts[i]->log = NULL;
+		if (r)
+			LOG_AT(LOG_WARN, t->name, r, "partition %u is removed at the next start",
+			       i);
+	}
+	if (!t->refs)
+		topic_free(b, t);
+}
+
+static void on_applied(void *ctx, const struct metadata_result *res, uint64_t token)
+{
+	struct broker *b = ctx;
+	const struct metadata_topic *mt =
+		metadata_find_topic_id(metalog_state(b->meta), res->topic_id);
+	struct be_topic *t = topic_by_id(b, res->topic_id);
+	struct be_why why = { 0 };
+
+	snprintf(why.text, sizeof(why.text), "%s", res->sentence);
+	if (!res->err && !res->repeated) {
+		switch (res->kind) {
+		case METADATA_CREATE:
+			topic_add(b, mt);
+			LOG_AT(LOG_INFO, res->topic, 0, "topic created, %u partitions",
+			       res->partition_cnt);
+			break;
+		case METADATA_DELETE:
+			topic_remove(b, t);
+			LOG_AT(LOG_INFO, res->topic, 0, "topic deleted");
+			break;
+		case METADATA_CONFIG:
+			topic_refresh(b, t, mt);
+			if (b->fs && res->partition_cnt > res->old_partition_cnt)
+				fs_wake_list(b->fs, &t->waiting);
+			LOG_AT(LOG_INFO, res->topic, 0, "configuration changed");
+			break;
+		case METADATA_PERMS:
+			topic_refresh(b, t, mt);
+			break;
+		case METADATA_BROKER:
+			b->ready = true;
+			break;
+		case METADATA_NOOP:
+			break;
+		}
+	}
+	if (token)
+		fs_on_done(b->fs, token, res->err, &why);
+}
+
+static int propose(struct broker *b, struct metadata_cmd *cmd, uint64_t token, struct be_why *why)
+{
+	char sentence[SENTENCE_MAX] = "";
+	int r;
+
+	cmd->time_ms = broker_now_ms();
+	r = metalog_propose(b->meta, cmd, cmd->time_ms, token, sentence);
+	if (why)
+		snprintf(why->text, sizeof(why->text), "%s", sentence);
+	return r;
+}
+
+static int topic_create(void *ctx, const char *name, const struct be_caller *c, uint32_t mode,
+			uint64_t token, struct be_why *why)
+{
+	struct broker *b = ctx;
+	struct metadata_cmd cmd = { .kind = METADATA_CREATE,
+				    .partition_cnt = (uint32_t)b->topic_defaults.num_partitions,
+				    .uid = c->uid,
+				    .gid = c->gid,
+				    .mode = (uint16_t)mode };
+	int r;
+
+	if (strlen(name) > TOPIC_NAME_MAX) {
+		snprintf(why->text, sizeof(why->text), "a topic name has at most %d characters",
+			 TOPIC_NAME_MAX);
+		return -ENAMETOOLONG;
+	}
+	snprintf(cmd.name, sizeof(cmd.name), "%s", name);
+	r = disk_random(b->disk, cmd.topic_id, 16);
+	return r ? r : propose(b, &cmd, token, why);
+}
+
+static bool is_owner(const struct be_topic *t, const struct be_caller *c)
+{
+	return !c->uid || c->uid == t->uid;
+}
+
+static int topic_delete(void *ctx, struct be_topic *t, const struct be_caller *c, uint64_t token,
+			struct be_why *why)
+{
+	struct metadata_cmd cmd = { .kind = METADATA_DELETE };
+
+	if (!is_owner(t, c)) {
+		snprintf(why->text, sizeof(why->text), "only its owner and root delete a topic");
+		return -EACCES;
+	}
+	memcpy(cmd.topic_id, t->id, 16);
+	return propose(ctx, &cmd, token, why);
+}
+
+static int topic_set_config(void *ctx, struct be_topic *t, const struct be_caller *c,
+			    const char *text, size_t len, uint64_t token, struct be_why *why)
+{
+	struct broker *b = ctx;
+	struct metadata_cmd cmd = { .kind = METADATA_CONFIG };
+	char sentence[SENTENCE_MAX] = "";
+	int r;
+
+	if (!is_owner(t, c)) {
+		snprintf(why->text, sizeof(why->text), "only its owner and root configure a topic");
+		return -EACCES;
+	}
+	r = topic_config_parse(text, len, &b->topic_defaults, cmd.changes, &cmd.change_cnt,
+			       sentence);
+	if (r) {
+		snprintf(why->text, sizeof(why->text), "%s", sentence);
+		return r;
+	}
+	if (!cmd.change_cnt)
+		return 0;
+	memcpy(cmd.topic_id, t->id, 16);
+	return propose(b, &cmd, token, why);
+}
+
+static int topic_set_perm(void *ctx, struct be_topic *t, const struct be_caller *c,
+			  const struct be_perm *perm, uint64_t token, struct be_why *why)
+{
+	struct metadata_cmd cmd = { .kind = METADATA_PERMS,
+				    .mode = (uint16_t)perm->mode,
+				    .uid = perm->uid,
+				    .gid = perm->gid };
+
+	(void)c; /* the kernel has checked that, by default_permissions */
+	cmd.perms_mask =
+		(uint8_t)((perm->set_mode ? METADATA_MODE : 0) |
+			  (perm->set_uid ? METADATA_UID : 0) | (perm->set_gid ? METADATA_GID : 0));
+	memcpy(cmd.topic_id, t->id, 16);
+	return propose(ctx, &cmd, token, why);
+}
+
+/* One broker: it leads everything, so electing it is done, and there is nobody to move anything to.
+ */
+static int cluster_control(void *ctx, const struct be_caller *c, const char *text, size_t len,
+			   uint64_t token, struct be_why *why)
+{
+	struct broker *b = ctx;
+	char line[512], verb[32] = "", topic[TOPIC_NAME_MAX + 1] = "", rest[64] = "";
+	unsigned part = 0;
+
+	(void)token;
+	if (c->uid && c->uid != b->fs->uid) {
+		snprintf(why->text, sizeof(why->text), "only root steers the cluster");
+		return -EACCES;
+	}
+	snprintf(line, sizeof(line), "%.*s", (int)MIN(len, sizeof(line) - 1), text);
+	if (sscanf(line, "%31s", verb) == 1 && !strcmp(verb, "elect")) {
+		if (sscanf(line, "elect %249s %63s", topic, rest) == 1 &&
+		    (!strcmp(topic, "all") || metadata_find_topic(metalog_state(b->meta), topic)))
+			return 0;
+		snprintf(why->text, sizeof(why->text), "elect takes a topic's name, or all");
+		return *topic && !*rest ? -ENOENT : -EINVAL;
+	}
+	if (!strcmp(verb, "reassign") &&
+	    sscanf(line, "reassign %249s %u %63s", topic, &part, rest) == 3) {
+		const struct metadata_topic *mt =
+			metadata_find_topic(metalog_state(b->meta), topic);
+		char self[16];
+
+		if (!mt || part >= mt->partition_cnt) {
+			snprintf(why->text, sizeof(why->text), "no such partition");
+			return -ENOENT;
+		}
+		snprintf(self, sizeof(self), "%u", b->options->node);
+		if (!strcmp(rest, self))
+			return 0;
+	}
+	snprintf(why->text, sizeof(why->text),
+		 "the cluster has one broker, %u: only elect T|all and reassign T P %u can be done",
+		 b->options->node, b->options->node);
+	return -EINVAL;
+}
+
+static struct be_topic *find(void *ctx, const char *name)
+{
+	struct broker *b = ctx;
+	const struct metadata_topic *mt = metadata_find_topic(metalog_state(b->meta), name);
+
+	return mt ? topic_by_id(b, mt->id) : NULL;
+}
+
+static struct be_topic *by_serial(void *ctx, uint64_t serial)
+{
+	struct broker *b = ctx;
+
+	return serial && serial <= b->topic_cnt ? b->topics[serial - 1] : NULL;
+}
+
+static struct be_topic *next(void *ctx, const char *after)
+{
+	struct broker *b = ctx;
+	struct metadata *md = metalog_state(b->meta);
+	const struct metadata_topic *mt = metadata_topic_at(md, metadata_topic_after(md, after));
+
+	return mt ? topic_by_id(b, mt->id) : NULL;
+}
+
+static int open_log(void *ctx, struct be_partition *p, struct be_why *why)
+{
+	struct broker *b = ctx;
+	const struct metadata_topic *mt =
+		metadata_find_topic_id(metalog_state(b->meta), p->topic->id);
+	struct plog_config config;
+	struct topic_config c;
+	struct plog *log = NULL;
+	int r;
+
+	if (p->log)
+		return 0;
+	if (!mt)
+		return -ESTALE;
+	effective(b, mt, &c);
+	log_config(&c, &config);
+	r = store_plog(b->store, p->topic->name, p->topic->id, p->number, &config, true,
+		       broker_now_ms(), &log);
+	if (log && (!r || r == -EIO)) {
+		log->owner = p;
+		log->leader_epoch = (int32_t)metalog_term(b->meta);
+		p->log = log;
+		return 0;
+	}
+	snprintf(why->text, sizeof(why->text), "%s-%u cannot be opened: %s", p->topic->name,
+		 p->number, log_errno_name(r));
+	LOG_AT(LOG_ERROR, p->topic->name, r, "partition %u cannot be opened", p->number);
+	return r == -ESTALE ? -EIO : r;
+}
+
+static int check_append(void *ctx, struct be_partition *p, struct be_why *why)
+{
+	struct broker *b = ctx;
+	int r;
+
+	if (p->topic->min_insync_replicas > 1) {
+		snprintf(why->text, sizeof(why->text),
+			 "1 replica is in sync, and min.insync.replicas is %u",
+			 p->topic->min_insync_replicas);
+		return -EROFS;
+	}
+	r = store_check_space(b->store);
+	if (r)
+		snprintf(why->text, sizeof(why->text),
+			 "the disk reserve is reached: retention, or room on the disk, makes it go "
+			 "on");
+	return r;
+}
+
+static void append_why(struct be_partition *p, int r, struct be_why *why)
+{
+	if (r && !*why->text)
+		snprintf(why->text, sizeof(why->text), "the append failed: %s",
+			 r == -EIO && *p->log->fault ? p->log->fault : log_errno_name(r));
+}
+
+static int append_lines(void *ctx, struct be_partition *p, const struct iovec *iov, int iov_cnt,
+			size_t len, uint32_t cnt, bool late, struct plog_appended *ret,
+			struct be_why *why)
+{
+	struct broker *b = ctx;
+	int64_t start = broker_mono_us();
+	int r = check_append(ctx, p, why);
+
+	if (!r)
+		r = store_append_lines(b->store, p->log, broker_now_ms(), iov, iov_cnt, len, cnt,
+				       late, ret);
+	append_why(p, r, why);
+	histogram_put(&b->appends, broker_mono_us() - start);
+	return r;
+}
+
+static int append_records(void *ctx, struct be_partition *p, const struct record *recs,
+			  uint32_t cnt, struct plog_appended *ret, struct be_why *why)
+{
+	struct broker *b = ctx;
+	int64_t start = broker_mono_us();
+	int r = check_append(ctx, p, why);
+
+	if (!r)
+		r = store_append_records(b->store, p->log, broker_now_ms(), recs, cnt, NULL, ret);
+	append_why(p, r, why);
+	histogram_put(&b->appends, broker_mono_us() - start);
+	return r;
+}
+
+static int do_fsync(void *ctx, struct be_partition *p, uint64_t token)
+{
+	struct broker *b = ctx;
+	int r = store_fsync(b->store, p->log, broker_now_ms(), token);
+
+	if (r == -EINPROGRESS) {
+		unsigned i = (unsigned)(hash_xxh3(&token, sizeof(token)) % ARRAY_CNT(b->starts));
+
+		b->starts[i].token = token;
+		b->starts[i].us = broker_mono_us();
+	}
+	return r;
+}
+
+static int warm(void *ctx, struct plog *log, uint64_t token)
+{
+	struct broker *b = ctx;
+	struct disk_req *req = calloc(1, sizeof(*req));
+	int r;
+
+	(void)log;
+	if (!req)
+		return 0;
+	*req = (struct disk_req){ .op = DISK_OP_READ,
+				  .fd = b->disk->cold.fd,
+				  .pos = b->disk->cold.pos,
+				  .len = b->disk->cold.len,
+				  .owner = BROKER_OWNER,
+				  .ctx = (void *)(uintptr_t)token };
+	r = disk_submit(b->disk, req);
+	if (!r)
+		return -EINPROGRESS;
+	free(req);
+	return 0;
+}
+
+static void space(void *ctx, struct disk_space *ret)
+{
+	struct broker *b = ctx;
+
+	if (disk_space(b->disk, ret))
+		*ret = (struct disk_space){ 0 };
+}
+
+static int64_t now(void *ctx)
+{
+	(void)ctx;
+	return broker_now_ms();
+}
+
+void broker_backend(struct broker *b, struct backend *ret)
+{
+	*ret = (struct backend){ .ctx = b,
+				 .now_ms = now,
+				 .topic_find = find,
+				 .topic_by_serial = by_serial,
+				 .topic_next = next,
+				 .topic_unref = topic_unref,
+				 .topic_create = topic_create,
+				 .topic_delete = topic_delete,
+				 .topic_config = topic_set_config,
+				 .topic_perm = topic_set_perm,
+				 .cluster_control = cluster_control,
+				 .open_log = open_log,
+				 .check_append = check_append,
+				 .append_lines = append_lines,
+				 .append_records = append_records,
+				 .fsync = do_fsync,
+				 .warm = warm,
+				 .text = broker_text,
+				 .space = space };
+}
+
+static void on_synced(struct broker *b, const struct store_event *ev)
+{
+	unsigned i = (unsigned)(hash_xxh3(&ev->token, sizeof(ev->token)) % ARRAY_CNT(b->starts));
+
+	if (ev->token & METALOG_TOKEN) {
+		metalog_on_synced(b->meta, ev->token, broker_now_ms());
+		return;
+	}
+	if (b->starts[i].token == ev->token)
+		histogram_put(&b->fsyncs, broker_mono_us() - b->starts[i].us);
+	fs_on_done(b->fs, ev->token, 0, NULL);
+}
+
+int broker_step(struct broker *b)
+{
+	struct disk_req *req;
+	struct store_event ev;
+
+	while ((req = disk_reap(b->disk))) {
+		if (req->owner == STORE_OWNER) {
+			store_on_disk(b->store, req, broker_now_ms());
+		} else {
+			uint64_t token = (uint64_t)(uintptr_t)req->ctx;
+
+			/* Whether the read went well is seen when the bytes are read again. */
+			free(req);
+			fs_on_done(b->fs, token, 0, NULL);
+		}
+	}
+	for (store_next_event(b->store, &ev); ev.kind != STORE_NONE;
+	     store_next_event(b->store, &ev)) {
+		switch (ev.kind) {
+		case STORE_SYNCED:
+			on_synced(b, &ev);
+			break;
+		case STORE_FAILED:
+			LOG_AT(LOG_ERROR, "store", ev.err, "%s; the broker stops", ev.sentence);
+			return -EIO;
+		case STORE_SPACE:
+		case STORE_CLOCK:
+			LOG_AT(LOG_WARN, "store", ev.err, "%s", ev.sentence);
+			break;
+		case STORE_START_RAISED:
+		case STORE_NONE:
+			break;
+		}
+	}
+	return 0;
+}
+
+/* Logs that nobody has used are opened bit by bit: they too have retention, and may have faults to
+ * tell. */
+static bool open_some(struct broker *b)
+{
+	struct be_why why;
+
+	for (unsigned n = 0; n < OPEN_BATCH && b->open_serial < b->topic_cnt;) {
+		struct be_topic *t = b->topics[b->open_serial];
+
+		if (!t || b->open_partition >= t->part_cnt) {
+			b->open_serial++;
+			b->open_partition = 0;
+			continue;
+		}
+		/* What fails was logged; whoever uses the partition is told again. */
+		if (open_log(b, t->parts[b->open_partition++], &why))
+			continue;
+		n++;
+	}
+	return b->open_serial < b->topic_cnt;
+}
+
+int64_t broker_tick(struct broker *b)
+{
+	int64_t mono = broker_mono_ms();
+	bool more;
+
+	store_tick(b->store, broker_now_ms(), mono);
+	more = open_some(b);
+	return more ? MIN(store_deadline(b->store), mono + 2) : store_deadline(b->store);
+}
+
+static bool is_known(void *ctx, const uint8_t topic_id[16], uint32_t partition)
+{
+	struct be_topic *t = topic_by_id(ctx, topic_id);
+
+	return !memcmp(topic_id, metalog_topic_id, 16) || (t && partition < t->part_cnt);
+}
+
+static int register_broker(struct broker *b, char *sentence)
+{
+	struct metadata *md = metalog_state(b->meta);
+	const struct metadata_broker *self = metadata_find_broker(md, b->options->node);
+	struct metadata_cmd cmd = { .kind = METADATA_BROKER, .node = b->options->node };
+	int r;
+
+	b->incarnation = self ? self->incarnation + 1 : 1;
+	cmd.incarnation = b->incarnation;
+	memcpy(cmd.directory_id, store_directory_id(b->store), 16);
+	snprintf(cmd.rack, sizeof(cmd.rack), "%s", b->options->rack);
+	cmd.time_ms = broker_now_ms();
+	r = metalog_propose(b->meta, &cmd, cmd.time_ms, 0, sentence);
+	if (r != -EINPROGRESS)
+		return r ? r : -EINVAL;
+	return 0;
+}
+
+int broker_start(struct broker *b, const struct broker_options *options, struct disk *disk,
+		 struct store *store, const struct store_open_report *report, char *sentence)
+{
+	struct metadata *md;
+	int r;
+
+	*b = (struct broker){ .options = options,
+			      .disk = disk,
+			      .store = store,
+			      .report = *report,
+			      .started_ms = broker_now_ms() };
+	config_topic_defaults(&options->config, &b->topic_defaults);
+	b->map = calloc(1, sizeof(*b->map));
+	if (!b->map)
+		return -ENOMEM;
+	r = metalog_open(store, broker_now_ms(), on_applied, b, &b->meta, sentence);
+	if (r)
+		return r;
+	md = metalog_state(b->meta);
+	for (uint32_t i = 0; i < metadata_topic_cnt(md); i++)
+		topic_add(b, metadata_topic_at(md, i));
+	r = store_sweep(store, is_known, b);
+	if (!r)
+		r = register_broker(b, sentence);
+	if (r && !*sentence)
+		snprintf(sentence, SENTENCE_MAX, "the broker cannot be registered: %s",
+			 log_errno_name(r));
+	return r;
+}
+
+void broker_fini(struct broker *b)
+{
+	for (uint64_t i = 0; i < b->topic_cnt; i++) {
+		if (b->topics[i]) {
+			b->topics[i]->refs = 0;
+			topic_free(b, b->topics[i]);
+		}
+	}
+	free(b->topics);
+	if (b->map)
+		free(b->map->slots);
+	free(b->map);
+	metalog_free(b->meta);
+}

@@ -1,0 +1,77 @@
+/*
+ * The broker: topics as the mount sees them (be_topic), made from the metadata; appends, fsyncs and
+ * texts. The composition root: it alone knows the store, the metadata and the mount.
+ *
+ * One thread drives everything (loop.c). Nothing here waits for the device after broker_start().
+ */
+#ifndef TOPICFS_DAEMON_BROKER_H
+#define TOPICFS_DAEMON_BROKER_H
+
+#include "daemon/commands.h"
+#include "daemon/metalog.h"
+#include "fusefs/fs.h"
+
+#define BROKER_OWNER 2U /* disk_req.owner of reads that warm the page cache */
+
+/* Durations in microseconds, in powers of two: bucket i counts those below 1 << i. */
+#define HISTOGRAM_CNT 26
+struct histogram {
+	uint64_t buckets[HISTOGRAM_CNT], cnt, sum_us;
+};
+
+struct topic_map; /* broker.c */
+
+struct broker {
+	const struct broker_options *options; /* borrowed */
+	struct topic_config topic_defaults;
+	struct disk *disk;   /* borrowed */
+	struct store *store; /* borrowed */
+	struct metalog *meta;
+	struct fs *fs; /* borrowed; NULL until the mount is there */
+	struct store_open_report report;
+	uint64_t incarnation;
+	/* be_topics by serial (1, 2, …; NULL: freed), and by id. */
+	struct be_topic **topics;
+	uint64_t topic_cnt, topic_cap;
+	struct topic_map *map;
+	/* Where the opening of logs in the background has got to. */
+	uint64_t open_serial;
+	uint32_t open_partition;
+	bool ready; /* this broker's registration was applied */
+	struct histogram appends, fsyncs;
+	int64_t started_ms;
+	/* fsync start times by token, for the histogram; a small ring. */
+	struct {
+		uint64_t token;
+		int64_t us;
+	} starts[256];
+};
+
+/*
+ * Reads the metadata, makes the topics, registers this broker (a new incarnation) and waits for
+ * that to be stable. Blocking. On an error sentence (SENTENCE_MAX) says why.
+ */
+MUST_CHECK int broker_start(struct broker *b, const struct broker_options *options,
+			    struct disk *disk, struct store *store,
+			    const struct store_open_report *report, char *sentence);
+void broker_fini(struct broker *b);
+/* The table that the mount is given. */
+void broker_backend(struct broker *b, struct backend *ret);
+/* Handles finished requests and events of the store. 0, or -EIO: a sync failed, the process must
+ * stop. */
+MUST_CHECK int broker_step(struct broker *b);
+/* What is due: the store's ticks, and a few logs that nobody has opened yet. Returns the next time
+ * at which it wants to be called, on CLOCK_MONOTONIC in ms. */
+int64_t broker_tick(struct broker *b);
+
+int64_t broker_now_ms(void);  /* CLOCK_REALTIME */
+int64_t broker_mono_ms(void); /* CLOCK_MONOTONIC */
+int64_t broker_mono_us(void);
+void histogram_put(struct histogram *h, int64_t us);
+
+/* broker_text.c */
+int broker_text(void *ctx, enum be_text what, struct be_topic *t, struct buf *out);
+/* metrics.c */
+void broker_metrics(struct broker *b, struct buf *out);
+
+#endif

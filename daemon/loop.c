@@ -1,0 +1,382 @@
+/*
+ * `topicfs broker`: start, the one thread's loop, and the end.
+ *
+ * The thread that owns the mount owns everything. It reads /dev/fuse without waiting, spins a
+ * little while requests keep coming (FUSE.md: one thread that spins a little beats many that
+ * sleep), and sleeps in poll on the mount, the disk's finished requests, and signals.
+ */
+#include "daemon/broker.h"
+#include "daemon/io/disk.h"
+#include "fusefs/session.h"
+
+#include "daemon/base/log.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* Empty reads of /dev/fuse before the thread sleeps; measured in FUSE.md. */
+#define SPIN_MAX 200
+/* Requests that are handled before the disk and the clock are looked at again. */
+#define BURST 64
+/* How long a stop waits for what is under way. */
+#define STOP_MS 3000
+#define UNSYNCED_BYTES_MAX (64 * MIB)
+
+struct server {
+	struct broker broker;
+	struct fs fs;
+	struct disk *disk;
+	struct store *store;
+	struct session *session;
+	int signal_fd;
+	bool has_fs;
+	char *mount, *data;
+};
+
+/* Tells the service manager (sd_notify(3): one datagram to the socket it named). */
+static void notify_manager(const char *state)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	size_t len = path ? strlen(path) : 0;
+	int fd;
+
+	if (!len || len >= sizeof(addr.sun_path))
+		return;
+	memcpy(addr.sun_path, path, len);
+	if (*path == '@')
+		addr.sun_path[0] = 0;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	if (sendto(fd, state, strlen(state), 0, (struct sockaddr *)&addr,
+		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
+		LOG_AT(LOG_WARN, "service", -errno, "the service manager was not told");
+	close(fd);
+}
+
+static int open_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return -errno;
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void raise_file_limit(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim))
+		return;
+	lim.rlim_cur = lim.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &lim))
+		LOG_AT(LOG_WARN, "broker", -errno, "the limit of open files could not be raised");
+}
+
+/* An absolute path for something that may not exist yet; its parent must. */
+static char *absolute(const char *path)
+{
+	char cwd[PATH_MAX], *all;
+
+	if (*path == '/')
+		return strdup(path);
+	if (!getcwd(cwd, sizeof(cwd)) || asprintf(&all, "%s/%s", cwd, path) < 0)
+		return NULL;
+	return all;
+}
+
+/* Without dots and links, as /proc/self/mountinfo has it, though the last name may be a stale
+ * mount. */
+static char *canonical(const char *path)
+{
+	char *all = absolute(path), *slash, *dir, *ret = NULL;
+	size_t len = all ? strlen(all) : 0;
+
+	while (len > 1 && all[len - 1] == '/')
+		all[--len] = 0;
+	slash = all ? strrchr(all, '/') : NULL;
+	if (!slash || !strcmp(slash, "/.") || !strcmp(slash, "/..") || !slash[1]) {
+		ret = all ? realpath(all, NULL) : NULL;
+		free(all);
+		return ret;
+	}
+	*slash = 0;
+	dir = realpath(*all ? all : "/", NULL);
+	if (dir && asprintf(&ret, "%s/%s", strcmp(dir, "/") ? dir : "", slash + 1) < 0)
+		ret = NULL;
+	free(dir);
+	free(all);
+	return ret;
+}
+
+static int open_store(struct server *s, const struct broker_options *o,
+		      struct store_open_report *report)
+{
+	struct io_disk_config io = { .refuse_io_uring = o->config.io_refuse & REFUSE_IO_URING,
+				     .refuse_direct = o->config.io_refuse & REFUSE_O_DIRECT,
+				     .threads = (unsigned)o->config.io_threads };
+	struct store_config config = {
+		.journal_bytes = (uint64_t)o->config.journal_bytes,
+		.refuse_direct = io.refuse_direct,
+		.reserve_fraction = (double)o->config.disk_reserve_percent / 100,
+		.reserve_bytes = (uint64_t)o->config.disk_reserve_bytes,
+		.retention_check_ms = o->config.retention_check_ms,
+		.dirty_bytes_max = UNSYNCED_BYTES_MAX,
+	};
+	int r;
+
+	if (mkdir(s->data, 0750) && errno != EEXIST)
+		r = -errno;
+	else
+		r = io_disk_open(s->data, &io, &s->disk);
+	if (r) {
+		LOG_AT(LOG_ERROR, s->data, r, "the data directory cannot be opened");
+		return r;
+	}
+	r = store_open(s->disk, &config, broker_now_ms(), &s->store, report);
+	if (r)
+		LOG_AT(LOG_ERROR, s->data, r, "%s",
+		       *report->sentence ? report->sentence : "the data directory cannot be used");
+	return r;
+}
+
+/* Finished requests until `until` says so; for the start, where nothing else is going on. */
+static int wait_ready(struct server *s)
+{
+	struct pollfd pfd = { .fd = io_disk_event_fd(s->disk), .events = POLLIN };
+
+	while (!s->broker.ready) {
+		store_kick(s->store, broker_now_ms());
+		if (broker_step(&s->broker))
+			return -EIO;
+		if (s->broker.ready)
+			break;
+		if (poll(&pfd, 1, 100) < 0 && errno != EINTR)
+			return -errno;
+		io_disk_ack(s->disk);
+		broker_tick(&s->broker);
+	}
+	return 0;
+}
+
+static int start(struct server *s, const struct broker_options *o)
+{
+	struct store_open_report report = { 0 };
+	char sentence[SENTENCE_MAX] = "";
+	struct session_why why = { 0 };
+	struct backend be;
+	int r;
+
+	s->mount = canonical(o->mount);
+	s->data = absolute(o->data);
+	if (!s->mount || !s->data) {
+		LOG_AT(LOG_ERROR, s->mount ? o->data : o->mount, -ENOENT, "no such path");
+		return -ENOENT;
+	}
+	r = session_prepare(s->mount, &why);
+	if (r) {
+		LOG_AT(LOG_ERROR, "mount", r, "%s", why.text);
+		return r;
+	}
+	r = open_store(s, o, &report);
+	if (r)
+		return r;
+	r = broker_start(&s->broker, o, s->disk, s->store, &report, sentence);
+	if (r) {
+		LOG_AT(LOG_ERROR, "metadata", r, "%s", sentence);
+		return r;
+	}
+	broker_backend(&s->broker, &be);
+	r = fs_init(&s->fs, &be, s->disk);
+	if (r)
+		return r;
+	s->has_fs = true;
+	s->broker.fs = &s->fs;
+	r = wait_ready(s);
+	if (r)
+		return r;
+	r = session_mount(&s->fs, s->mount, o->config.io_refuse & REFUSE_SPLICE, &s->session, &why);
+	if (r)
+		LOG_AT(LOG_ERROR, "mount", r, "%s", why.text);
+	return r;
+}
+
+/* One round: requests, finished disk work, what is due. 0; -ENODEV: unmounted; -EIO. *ret_cnt:
+ * requests. */
+static int turn(struct server *s, int64_t *deadline, unsigned *ret_cnt)
+{
+	int r;
+
+	*ret_cnt = 0;
+	while (*ret_cnt < BURST && (r = session_step(s->session)) != 0) {
+		if (r < 0)
+			return r;
+		++*ret_cnt;
+	}
+	if (io_disk_has_finished(s->disk) || *ret_cnt) {
+		r = broker_step(&s->broker);
+		if (r)
+			return r;
+	}
+	/* All that asked for an fsync in this round go together. */
+	if (*ret_cnt < BURST)
+		store_kick(s->store, broker_now_ms());
+	if (*ret_cnt && broker_mono_ms() < *deadline)
+		return 0;
+	if (broker_mono_ms() >= *deadline || *ret_cnt)
+		*deadline = broker_tick(&s->broker);
+	return 0;
+}
+
+static int sleep_until(struct server *s, int64_t deadline, bool *ret_stop)
+{
+	struct pollfd pfd[] = { { .fd = session_fd(s->session), .events = POLLIN },
+				{ .fd = io_disk_event_fd(s->disk), .events = POLLIN },
+				{ .fd = s->signal_fd, .events = POLLIN } };
+	int64_t left = deadline - broker_mono_ms();
+	struct signalfd_siginfo info;
+
+	if (poll(pfd, ARRAY_CNT(pfd), (int)MAX(MIN(left, 1000), 0)) < 0 && errno != EINTR)
+		return -errno;
+	if (pfd[1].revents)
+		io_disk_ack(s->disk);
+	if (pfd[2].revents && read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		LOG_AT(LOG_INFO, "broker", 0, "stopping: signal %u from process %u", info.ssi_signo,
+		       info.ssi_pid);
+		*ret_stop = true;
+	}
+	return 0;
+}
+
+static int serve(struct server *s)
+{
+	int64_t deadline = broker_tick(&s->broker), looked = broker_mono_ms();
+	unsigned spins = 0, cnt;
+	bool stop = false;
+	int r = 0;
+
+	while (!stop && !r) {
+		r = turn(s, &deadline, &cnt);
+		if (r)
+			break;
+		/* Signals are looked for even while requests never cease. */
+		if (cnt && broker_mono_ms() - looked < 50) {
+			spins = 0;
+			continue;
+		}
+		if (!cnt && spins < SPIN_MAX && broker_mono_ms() - looked < 50) {
+			spins++;
+			continue;
+		}
+		r = sleep_until(s, cnt ? 0 : deadline, &stop);
+		looked = broker_mono_ms();
+		if (!cnt)
+			spins = SPIN_MAX;
+	}
+	if (r == -ENODEV)
+		LOG_AT(LOG_WARN, "mount", 0, "somebody unmounted it; the broker ends");
+	return r == -ENODEV ? 0 : r;
+}
+
+static bool something_waits(const struct server *s)
+{
+	if (!metalog_is_idle(s->broker.meta) || !list_is_empty(&s->fs.changes))
+		return true;
+	LIST_FOREACH(pos, &s->fs.handles) {
+		if (!list_is_empty(&LIST_ENTRY(pos, struct handle, link)->parked))
+			return true;
+	}
+	return false;
+}
+
+/* A clean end: nothing new comes in, what was accepted is finished, what waits is answered. */
+static int stop(struct server *s)
+{
+	int64_t until = broker_mono_ms() + STOP_MS, deadline = 0;
+	struct pollfd pfd = { .fd = io_disk_event_fd(s->disk), .events = POLLIN };
+	unsigned cnt;
+	int r = 0;
+
+	session_detach(s->session);
+	while (!r && broker_mono_ms() < until) {
+		r = turn(s, &deadline, &cnt);
+		if (r == -ENODEV)
+			r = 0;
+		fs_shutdown(&s->fs);
+		if (cnt)
+			continue;
+		if (!something_waits(s))
+			break;
+		if (poll(&pfd, 1, 10) > 0)
+			io_disk_ack(s->disk);
+	}
+	return r;
+}
+
+static int finish(struct server *s, int r)
+{
+	int r2 = 0;
+
+	if (s->session && r != -EIO)
+		r = stop(s) ? -EIO : r;
+	else if (s->session)
+		session_detach(s->session);
+	if (s->store && r != -EIO && s->session) {
+		r2 = store_close(s->store, broker_now_ms());
+		if (r2)
+			LOG_AT(LOG_ERROR, "store", r2, "no clean end: the next start will recover");
+	} else if (s->store) {
+		store_free(s->store);
+	}
+	if (s->has_fs)
+		fs_fini(&s->fs);
+	session_free(s->session);
+	broker_fini(&s->broker);
+	io_disk_free(s->disk);
+	free(s->mount);
+	free(s->data);
+	if (s->signal_fd >= 0)
+		close(s->signal_fd);
+	return r || r2 ? 1 : 0;
+}
+
+int cmd_broker(const struct broker_options *o)
+{
+	struct server s = { .signal_fd = -1 };
+	int64_t began = broker_mono_ms();
+	int r;
+
+	log_set_level(o->log_level);
+	raise_file_limit();
+	s.signal_fd = open_signals();
+	if (s.signal_fd < 0) {
+		LOG_AT(LOG_ERROR, "broker", s.signal_fd, "no signalfd");
+		return 1;
+	}
+	r = start(&s, o);
+	if (!r) {
+		LOG_AT(LOG_INFO, "broker", 0, "broker %u serves %s on %s, started in %lld ms",
+		       o->node, s.data, s.mount, (long long)(broker_mono_ms() - began));
+		LOG_AT(LOG_INFO, "broker", 0, "ready");
+		notify_manager("READY=1");
+		r = serve(&s);
+		notify_manager("STOPPING=1");
+	}
+	r = finish(&s, r);
+	LOG_AT(LOG_INFO, "broker", 0, r ? "ended after an error" : "ended");
+	return r;
+}

@@ -1,0 +1,264 @@
+#include "daemon/metalog.h"
+
+#include "daemon/base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+const uint8_t metalog_topic_id[16] = { [15] = 1 };
+
+/* A snapshot is taken when so many commands follow the last one. */
+#define SNAPSHOT_COMMANDS 5000
+
+static const struct plog_config log_config = { .segment_bytes = 16 * (int64_t)MIB,
+					       .segment_ms = -1,
+					       .retention_ms = -1,
+					       .retention_bytes = -1,
+					       .index_interval_bytes = INDEX_INTERVAL_BYTES };
+
+struct pending {
+	struct pending *next;
+	uint64_t index, token;
+	struct buf cmd;
+};
+
+struct metalog {
+	struct store *store;
+	struct plog *log;
+	struct metadata *md;
+	uint64_t term, snapshot_index;
+	struct pending *first, **last;
+	metalog_applied_fn *fn;
+	void *ctx;
+};
+
+static void snapshot_path(uint64_t index, uint64_t term, char *path, size_t len)
+{
+	snprintf(path, len, "%s-0/%020llu-%010llu.checkpoint", METALOG_TOPIC,
+		 (unsigned long long)index, (unsigned long long)term);
+}
+
+/* The newest snapshot that can be read; an older one, and the log, make up for a damaged one. */
+static int load_snapshot(struct metalog *m)
+{
+	uint64_t index, term;
+	struct buf b;
+	char path[128];
+	int r = store_last_snapshot(m->store, m->log, &index, &term);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r)
+		return r;
+	buf_init(&b);
+	snapshot_path(index, term, path, sizeof(path));
+	r = store_read_file(m->store, path, &b);
+	if (!r) {
+		struct metadata *md;
+
+		r = metadata_decode(b.data, b.len, &md);
+		if (!r && memcmp(metadata_cluster_id(md), store_cluster_id(m->store), 16)) {
+			metadata_free(md);
+			r = -EBADMSG;
+		} else if (!r) {
+			metadata_free(m->md);
+			m->md = md;
+			m->snapshot_index = index;
+		}
+	}
+	buf_fini(&b);
+	return r;
+}
+
+static int replay(struct metalog *m, char *sentence)
+{
+	int64_t off = (int64_t)metadata_applied_index(m->md);
+	struct metadata_result res;
+	const struct batch *b;
+	int r;
+
+	if (off < m->log->start_offset) {
+		snprintf(sentence, SENTENCE_MAX,
+			 "the metadata log begins at %lld, but its snapshot ends at %lld",
+			 (long long)m->log->start_offset, (long long)off);
+		return -EIO;
+	}
+	while (off < m->log->next_offset) {
+		r = plog_batch(m->log, off, &b);
+		if (r) {
+			snprintf(sentence, SENTENCE_MAX, "metadata log at offset %lld: %.200s",
+				 (long long)off,
+				 *m->log->fault ? m->log->fault : log_errno_name(r));
+			return r;
+		}
+		for (uint32_t i = (uint32_t)(off - b->head.base_offset); i < b->head.cnt; i++) {
+			const struct record *rec = &b->recs[i];
+
+			metadata_apply(m->md, (uint64_t)rec->offset + 1,
+				       (uint64_t)b->head.leader_epoch, rec->value, rec->value_len,
+				       &res);
+			if (res.err == -EBADMSG || res.err == -EPROTONOSUPPORT) {
+				snprintf(sentence, SENTENCE_MAX,
+					 "metadata log at offset %lld: a command that this version "
+					 "does not know",
+					 (long long)rec->offset);
+				return res.err;
+			}
+			off = rec->offset + 1;
+		}
+	}
+	return 0;
+}
+
+int metalog_open(struct store *s, int64_t now_ms, metalog_applied_fn *fn, void *ctx,
+		 struct metalog **ret, char *sentence)
+{
+	struct metalog *m = calloc(1, sizeof(*m));
+	int r;
+
+	*sentence = 0;
+	if (!m)
+		return -ENOMEM;
+	m->store = s;
+	m->fn = fn;
+	m->ctx = ctx;
+	m->last = &m->first;
+	m->md = metadata_new(store_cluster_id(s));
+	r = m->md ? store_plog(s, METALOG_TOPIC, metalog_topic_id, 0, &log_config, true, now_ms,
+			       &m->log)
+		  : -ENOMEM;
+	if (r && m->log && *m->log->fault)
+		snprintf(sentence, SENTENCE_MAX, "metadata log: %.250s", m->log->fault);
+	if (!r)
+		r = load_snapshot(m);
+	if (!r)
+		r = replay(m, sentence);
+	if (r) {
+		if (!*sentence)
+			snprintf(sentence, SENTENCE_MAX, "the metadata cannot be read: %s",
+				 log_errno_name(r));
+		metalog_free(m);
+		return r;
+	}
+	m->term = metadata_applied_term(m->md) + 1;
+	m->log->leader_epoch = (int32_t)m->term;
+	*ret = m;
+	return 0;
+}
+
+void metalog_free(struct metalog *m)
+{
+	if (!m)
+		return;
+	while (m->first) {
+		struct pending *p = m->first;
+
+		m->first = p->next;
+		buf_fini(&p->cmd);
+		free(p);
+	}
+	metadata_free(m->md);
+	free(m);
+}
+
+struct metadata *metalog_state(struct metalog *m)
+{
+	return m->md;
+}
+
+uint64_t metalog_term(const struct metalog *m)
+{
+	return m->term;
+}
+
+bool metalog_is_idle(const struct metalog *m)
+{
+	return !m->first;
+}
+
+int metalog_propose(struct metalog *m, const struct metadata_cmd *cmd, int64_t now_ms,
+		    uint64_t token, char *sentence)
+{
+	struct plog_appended done;
+	struct record rec = { .key_len = RECORD_NULL, .timestamp_ms = now_ms };
+	struct pending *p;
+	int r = metadata_check(m->md, cmd, sentence);
+
+	if (r)
+		return r;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	metadata_cmd_encode(cmd, &p->cmd);
+	r = buf_err(&p->cmd);
+	rec.value = p->cmd.data;
+	rec.value_len = (uint32_t)p->cmd.len;
+	/* Past the reserve: what is deleted and configured must be possible on a full disk. */
+	if (!r)
+		r = plog_append_records(m->log, now_ms, &rec, 1, NULL, &done);
+	if (r) {
+		snprintf(sentence, SENTENCE_MAX, "the metadata log cannot be written: %s",
+			 log_errno_name(r));
+		buf_fini(&p->cmd);
+		free(p);
+		return r;
+	}
+	p->index = (uint64_t)done.base_offset + 1;
+	p->token = token;
+	*m->last = p;
+	m->last = &p->next;
+	r = store_fsync(m->store, m->log, now_ms, p->index << 1 | METALOG_TOKEN);
+	ASSERT(r == -EINPROGRESS || r == 0);
+	if (!r)
+		metalog_on_synced(m, p->index << 1 | METALOG_TOKEN, now_ms);
+	return -EINPROGRESS;
+}
+
+static void take_snapshot(struct metalog *m)
+{
+	uint64_t index = metadata_applied_index(m->md), term = metadata_applied_term(m->md);
+	char path[128];
+	struct buf b;
+	uint64_t pos;
+	int r;
+
+	buf_init(&b);
+	metadata_encode(m->md, &b);
+	snapshot_path(index, term, path, sizeof(path));
+	r = buf_err(&b);
+	if (!r)
+		r = store_write_file(m->store, path, b.data, b.len);
+	buf_fini(&b);
+	if (!r)
+		r = plog_offset_to_pos(m->log, (int64_t)index, &pos);
+	if (!r)
+		r = store_raise_start(m->store, m->log, (int64_t)index, pos);
+	if (!r)
+		r = store_drop_snapshots(m->store, m->log, index);
+	if (r)
+		LOG_AT(LOG_WARN, "metadata", r, "snapshot at index %llu was not taken",
+		       (unsigned long long)index);
+	m->snapshot_index = index; /* or the next try comes after as many commands again */
+}
+
+void metalog_on_synced(struct metalog *m, uint64_t token, int64_t now_ms)
+{
+	uint64_t index = token >> 1;
+
+	(void)now_ms;
+	while (m->first && m->first->index <= index) {
+		struct pending *p = m->first;
+		struct metadata_result res;
+
+		m->first = p->next;
+		if (!m->first)
+			m->last = &m->first;
+		metadata_apply(m->md, p->index, m->term, p->cmd.data, p->cmd.len, &res);
+		m->fn(m->ctx, &res, p->token);
+		buf_fini(&p->cmd);
+		free(p);
+	}
+	if (!m->first && metadata_applied_index(m->md) - m->snapshot_index >= SNAPSHOT_COMMANDS)
+		take_snapshot(m);
+}

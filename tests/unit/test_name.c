@@ -1,0 +1,182 @@
+/* Kafka's topic names, directories of partitions, and slips of the keyboard. */
+#include "daemon/base/name.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void test_topic_names(void **state)
+{
+	static const char *const good[] = {
+		"a", "orders", "A.b_c-9", "...", "-", "_", "0", "a..b"
+	};
+	static const char *const bad[] = { "",	  ".",	 "..", "a b", "a/b", "a\n",
+					   "a@b", "a:b", "é",  "a,b", "a*",  "\x7f" };
+
+	for (size_t i = 0; i < ARRAY_CNT(good); i++)
+		assert_int_equal(topic_name_check(good[i]), 0);
+	for (size_t i = 0; i < ARRAY_CNT(bad); i++)
+		assert_int_equal(topic_name_check(bad[i]), -EINVAL);
+}
+
+static void test_topic_name_length(void **state)
+{
+	char name[TOPIC_NAME_MAX + 2];
+
+	memset(name, 'x', sizeof(name));
+	name[TOPIC_NAME_MAX + 1] = '\0';
+	assert_int_equal(topic_name_check(name), -ENAMETOOLONG);
+	name[0] = '/';
+	assert_int_equal(topic_name_check(name), -ENAMETOOLONG);
+	name[0] = 'x';
+	name[TOPIC_NAME_MAX] = '\0';
+	assert_int_equal(topic_name_check(name), 0);
+}
+
+static void test_every_byte(void **state)
+{
+	for (int c = 1; c < 256; c++) {
+		char name[] = { 'a', (char)c, '\0' };
+		bool good = c < 128 && strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					      "0123456789._-",
+					      c);
+
+		assert_int_equal(topic_name_check(name), good ? 0 : -EINVAL);
+	}
+}
+
+static void test_collisions(void **state)
+{
+	assert_true(topic_name_collides("a.b", "a_b"));
+	assert_true(topic_name_collides("a_b.c", "a.b_c"));
+	assert_true(topic_name_collides("a.b", "a.b"));
+	assert_true(topic_name_collides(".", "_"));
+	assert_false(topic_name_collides("a.b", "a-b"));
+	assert_false(topic_name_collides("a.b", "a.bc"));
+	assert_false(topic_name_collides("a.bc", "a.b"));
+	assert_false(topic_name_collides("a.b", "A.b"));
+}
+
+static void test_partition_directories(void **state)
+{
+	static const struct {
+		const char *name, *topic;
+		uint32_t partition;
+	} good[] = {
+		{ "orders-0", "orders", 0 }, { "a-b-17", "a-b", 17 }, { "a--1", "a-", 1 },
+		{ "x-65535", "x", 65535 },   { "0-0", "0", 0 },	      { "--1", "-", 1 },
+	};
+	static const char *const bad[] = {
+		"",
+		"orders",
+		"orders-",
+		"-0",
+		"orders-00",
+		"orders-01",
+		"a-1x",
+		"a- 1",
+		"a-+1",
+		"a-65536",
+		"a-4294967296",
+		"a-0x1",
+		"..-0",
+		".-0",
+		"a/b-0",
+		"a-1.deleted",
+		"a-99999999999999999999",
+		"a b-0",
+	};
+	char topic[TOPIC_NAME_MAX + 1];
+	uint32_t partition;
+
+	for (size_t i = 0; i < ARRAY_CNT(good); i++) {
+		assert_int_equal(name_split_partition(good[i].name, topic, &partition), 0);
+		assert_string_equal(topic, good[i].topic);
+		assert_int_equal(partition, good[i].partition);
+	}
+	for (size_t i = 0; i < ARRAY_CNT(bad); i++) {
+		strcpy(topic, "kept");
+		partition = 99;
+		if (name_split_partition(bad[i], topic, &partition) != -EINVAL)
+			fail_msg("\"%s\" is taken", bad[i]);
+		assert_string_equal(topic, "kept");
+		assert_int_equal(partition, 99);
+	}
+}
+
+static void test_longest_partition_directory(void **state)
+{
+	char name[TOPIC_NAME_MAX + 8], topic[TOPIC_NAME_MAX + 1];
+	uint32_t partition;
+
+	memset(name, 'x', TOPIC_NAME_MAX);
+	strcpy(name + TOPIC_NAME_MAX, "-65535");
+	assert_int_equal(name_split_partition(name, topic, &partition), 0);
+	assert_int_equal(strlen(topic), TOPIC_NAME_MAX);
+	memset(name, 'x', TOPIC_NAME_MAX + 1);
+	strcpy(name + TOPIC_NAME_MAX + 1, "-1");
+	assert_int_equal(name_split_partition(name, topic, &partition), -EINVAL);
+}
+
+static void test_nearest(void **state)
+{
+	static const char *const names[] = {
+		"retention.ms", "retention.bytes", "segment.ms",	 "segment.bytes",
+		"acks",		"schema",	   "min.insync.replicas"
+	};
+	static const struct {
+		const char *word, *nearest;
+	} cases[] = {
+		{ "retention.m", "retention.ms" },
+		{ "retention.msec", "retention.ms" },
+		{ "retention_bytes", "retention.bytes" },
+		{ "retnetion.bytes", "retention.bytes" },
+		{ "RETENTION.MS", "retention.ms" },
+		{ "sgement.ms", "segment.ms" },
+		{ "akcs", "acks" },
+		{ "ack", "acks" },
+		{ "min.isr.replicas", "min.insync.replicas" },
+		{ "schema", "schema" },
+		{ "", NULL },
+		{ "x", NULL },
+		{ "compression", NULL },
+		{ "zzzz", NULL },
+	};
+	char longest[NAME_NEAREST_MAX + 2];
+
+	for (size_t i = 0; i < ARRAY_CNT(cases); i++) {
+		const char *got = name_nearest(cases[i].word, names, ARRAY_CNT(names));
+
+		if (!cases[i].nearest)
+			assert_null(got);
+		else if (!got)
+			fail_msg("nothing is near \"%s\"", cases[i].word);
+		else
+			assert_string_equal(got, cases[i].nearest);
+	}
+	memset(longest, 'r', sizeof(longest));
+	longest[NAME_NEAREST_MAX + 1] = '\0';
+	assert_null(name_nearest(longest, names, ARRAY_CNT(names)));
+	longest[NAME_NEAREST_MAX] = '\0';
+	assert_null(name_nearest(longest, names, ARRAY_CNT(names)));
+	assert_null(name_nearest("acks", names, 0));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_topic_names),
+		cmocka_unit_test(test_topic_name_length),
+		cmocka_unit_test(test_every_byte),
+		cmocka_unit_test(test_collisions),
+		cmocka_unit_test(test_partition_directories),
+		cmocka_unit_test(test_longest_partition_directory),
+		cmocka_unit_test(test_nearest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
