@@ -32,7 +32,8 @@ store_SRC := daemon/store/record.c daemon/store/json.c daemon/store/json_text.c 
 io_SRC := daemon/io/disk.c daemon/io/ring.c daemon/io/pool.c
 raft_SRC := raft/setting.c raft/topic_config.c raft/metadata_cmd.c raft/metadata.c \
 	raft/metadata_snapshot.c
-fusefs_SRC := fusefs/errors.c fusefs/lock.c fusefs/view.c fusefs/node.c fusefs/handle.c fusefs/fs.c fusefs/produce.c fusefs/partition.c \
+fusefs_SRC := fusefs/errors.c fusefs/lock.c fusefs/view.c fusefs/node.c fusefs/handle.c \
+	fusefs/fs.c fusefs/produce.c fusefs/partition.c \
 	fusefs/consume.c fusefs/window.c fusefs/text.c fusefs/ops_name.c fusefs/ops_file.c \
 	fusefs/session.c
 daemon_SRC := daemon/config.c daemon/options.c daemon/metalog.c daemon/broker.c \
