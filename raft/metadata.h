@@ -55,7 +55,7 @@ struct metadata_broker {
 /* What a command came to. */
 struct metadata_result {
 	/*
-	 * 0; -EEXIST -EINVAL -ENAMETOOLONG -ENOENT -ENOSPC -ESTALE: refused, nothing changed;
+	 * 0; -EEXIST -EINVAL -ENAMETOOLONG -ENOENT -ENOSPC -EPERM -ESTALE: refused, nothing changed;
 	 * -EBADMSG -EPROTONOSUPPORT: no command, or one that this build does not know: the state
 	 * is behind the others' now, and the process must stop.
 	 */
