@@ -22,11 +22,17 @@ endif
 
 base_SRC := daemon/base/assert.c daemon/base/buf.c daemon/base/hash.c daemon/base/log.c \
 	daemon/base/name.c daemon/base/rfc3339.c daemon/base/utf8.c
-store_SRC := daemon/store/record.c daemon/store/disk.c daemon/store/json.c daemon/store/json_text.c
-io_SRC :=
+store_SRC := daemon/store/record.c daemon/store/json.c daemon/store/json_text.c \
+	daemon/store/disk.c daemon/store/format.c daemon/store/debt.c \
+	daemon/store/index.c daemon/store/segment.c daemon/store/plog.c daemon/store/plog_scan.c \
+	daemon/store/plog_read.c daemon/store/plog_find.c daemon/store/plog_retain.c \
+	daemon/store/plog_open.c daemon/store/journal.c daemon/store/checkpoint.c \
+	daemon/store/files.c daemon/store/recovery.c daemon/store/sync.c \
+	daemon/store/journaling.c daemon/store/upkeep.c daemon/store/store.c
+io_SRC := daemon/io/disk.c daemon/io/ring.c daemon/io/pool.c
 raft_SRC := raft/setting.c raft/topic_config.c raft/metadata_cmd.c raft/metadata.c \
 	raft/metadata_snapshot.c
-fusefs_SRC := fusefs/node.c fusefs/handle.c fusefs/fs.c fusefs/produce.c fusefs/partition.c \
+fusefs_SRC := fusefs/errors.c fusefs/lock.c fusefs/view.c fusefs/node.c fusefs/handle.c fusefs/fs.c fusefs/produce.c fusefs/partition.c \
 	fusefs/consume.c fusefs/window.c fusefs/text.c fusefs/ops_name.c fusefs/ops_file.c \
 	fusefs/session.c
 daemon_SRC := daemon/config.c daemon/options.c daemon/metalog.c daemon/broker.c \
@@ -34,12 +40,13 @@ daemon_SRC := daemon/config.c daemon/options.c daemon/metalog.c daemon/broker.c 
 main_SRC := daemon/main.c
 
 # Tests: one program for each file, named after it, linked with its own layer and those below.
-unit_base_TESTS :=
-unit_store_TESTS :=
+unit_base_TESTS := tests/unit/test_buf.c tests/unit/test_hash.c tests/unit/test_name.c \
+	tests/unit/test_rfc3339.c tests/unit/test_utf8.c
+unit_store_TESTS := tests/unit/test_json.c
 unit_io_TESTS :=
-unit_raft_TESTS :=
-unit_fusefs_TESTS :=
-unit_daemon_TESTS :=
+unit_raft_TESTS := tests/unit/test_topic_config.c tests/unit/test_metadata.c
+unit_fusefs_TESTS := tests/unit/test_errors.c tests/unit/test_lock.c tests/unit/test_view.c
+unit_daemon_TESTS := tests/unit/test_config.c tests/unit/test_options.c
 # These are linked with all layers.
 sim_TESTS :=
 fault_TESTS :=

@@ -63,7 +63,7 @@ static const struct setting settings[] = {
 	{ "disk.reserve.percent", SETTING_NUM, 0, 90, 2, NULL, FIELD(disk_reserve_percent),
 	  "appends are refused (ENOSPC) while less of the disk is free" },
 	{ "disk.reserve.bytes", SETTING_NUM, 0, INT64_MAX, 64 * MIB, NULL,
-	  FIELD(disk_reserve_bytes), "and while fewer bytes are free" },
+	  FIELD(disk_reserve_bytes), "and while fewer bytes than this are free" },
 	{ "io.threads", SETTING_NUM, 1, 64, 4, NULL, FIELD(io_threads),
 	  "threads for disk calls that may wait, where io_uring cannot be used" },
 };
@@ -107,6 +107,17 @@ static bool is_set(const struct config *c, const char *name)
 
 	ASSERT(idx >= 0);
 	return c->set >> idx & 1;
+}
+
+/*
+ * Settings that Kafka leaves without a value unless somebody gives one; what counts then is another
+ * setting. Their table default is never used.
+ */
+static bool is_optional(const struct setting *s)
+{
+	return s->field == offsetof(struct config, retention_ms) ||
+	       s->field == offsetof(struct config, retention_minutes) ||
+	       s->field == offsetof(struct config, roll_ms);
 }
 
 void config_init(struct config *c)
@@ -293,7 +304,9 @@ void config_help(struct buf *out)
 	for (size_t i = 0; i < ARRAY_CNT(settings); i++) {
 		const struct setting *s = &settings[i];
 
-		if (s->type == SETTING_CHOICE)
+		if (is_optional(s))
+			buf_printf(out, "  %s=  [", s->name);
+		else if (s->type == SETTING_CHOICE)
 			buf_printf(out, "  %s=%s  [", s->name, s->choices[s->def]);
 		else
 			buf_printf(out, "  %s=%" PRId64 "  [", s->name, s->def);
@@ -310,7 +323,10 @@ void config_print(const struct config *c, struct buf *out)
 	bool any = false;
 
 	for (size_t i = 0; i < ARRAY_CNT(settings); i++)
-		setting_print(&settings[i], setting_get_num(&settings[i], c), NULL, out);
+		if (is_optional(&settings[i]) && !(c->set >> i & 1))
+			buf_printf(out, "%s=\n", settings[i].name);
+		else
+			setting_print(&settings[i], setting_get_num(&settings[i], c), NULL, out);
 	buf_put_str(out, REFUSE_NAME "=");
 	for (size_t i = 0; i < ARRAY_CNT(refusables); i++) {
 		if (!(c->io_refuse & refusables[i].bit))

@@ -118,7 +118,7 @@ static void put_one(struct buf *out, const char *name, const char *type, const c
 static void put_refusals(struct broker *b, struct buf *out)
 {
 	family(out, "topicfs_refusals", "counter", "", "Requests refused since the start, by errno.");
-	for (int err = 1; err < ERRORS_ERRNO_MAX; err++) {
+	for (int err = 1; err < (int)ERRORS_ERRNO_CNT; err++) {
 		uint64_t cnt = errors_cnt(b->fs->errors, err);
 
 		if (cnt)

@@ -40,6 +40,23 @@ static void refuse(struct parse *p, const char *fmt, ...)
 	p->ret->status = EXIT_USAGE;
 }
 
+/* What getopt_long answers for long options; above every letter. */
+enum long_option {
+	OPT_HELP = 256,
+	OPT_MOUNT,
+	OPT_DATA,
+	OPT_NODE,
+	OPT_LISTEN,
+	OPT_CLUSTER,
+	OPT_CERTS,
+	OPT_RACK,
+	OPT_CONFIG,
+	OPT_SET,
+	OPT_LOG_LEVEL,
+	OPT_INTERVAL,
+	OPT_COUNT,
+};
+
 /* What getopt answered with '?' or ':'. A getopt_long that saw an unknown long option leaves
  * optopt 0 and its text in argv[optind - 1]. */
 static void refuse_option(struct parse *p, int answer, char **argv)
@@ -48,7 +65,7 @@ static void refuse_option(struct parse *p, int answer, char **argv)
 
 	if (answer == ':')
 		refuse(p, "option '%s' needs a value", text);
-	else if (optopt && !strncmp(text, "--", 2))
+	else if (optopt >= OPT_HELP)
 		refuse(p, "option '%.*s' takes no value", (int)strcspn(text, "="), text);
 	else if (optopt)
 		refuse(p, "unknown option '-%c'", optopt);
@@ -73,22 +90,6 @@ static bool parse_u32(const char *text, uint32_t min, uint32_t max, uint32_t *re
 
 /* ---- broker ---- */
 
-enum broker_option {
-	OPT_HELP = 256,
-	OPT_MOUNT,
-	OPT_DATA,
-	OPT_NODE,
-	OPT_LISTEN,
-	OPT_CLUSTER,
-	OPT_CERTS,
-	OPT_RACK,
-	OPT_CONFIG,
-	OPT_SET,
-	OPT_LOG_LEVEL,
-	OPT_INTERVAL,
-	OPT_COUNT,
-};
-
 static const struct option broker_table[] = {
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "mount", required_argument, NULL, OPT_MOUNT },
@@ -110,7 +111,7 @@ static const char broker_help[] =
 	"  --node ID            this broker's number, 1 to 2147483647 (default 1)\n"
 	"  --rack NAME          where this broker stands\n"
 	"  --config FILE        settings, one NAME=VALUE a line; '#' begins a comment\n"
-	"  --set NAME=VALUE     one setting; goes before the file, and may be repeated\n"
+	"  --set NAME=VALUE     one setting; stronger than the file, may be repeated\n"
 	"  --log-level LEVEL    debug, info (default), warn or error\n"
 	"  --listen HOST:PORT, --cluster ID@HOST:PORT,..., --certs DIR\n"
 	"                       not in this build, which serves one broker\n"

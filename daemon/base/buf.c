@@ -30,10 +30,10 @@ int buf_reserve(struct buf *b, size_t len)
 
 	if (b->err)
 		return b->err;
-	if (need <= b->cap)
-		return 0;
 	if (need < len || need > SIZE_MAX / 2)
 		return b->err = -ENOMEM;
+	if (need <= b->cap)
+		return 0;
 	while (cap < need)
 		cap *= 2;
 	data = realloc(b->data, cap);

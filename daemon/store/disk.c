@@ -54,6 +54,9 @@ int disk_writev(struct disk *d, int fd, const struct iovec *iov, int cnt, uint64
 			continue;
 		if (n < 0)
 			return (int)n;
+		/* Bytes were asked for and none taken: no file does that. */
+		if (!n)
+			return -EIO;
 		pos += (uint64_t)n;
 		while (first < cnt && (size_t)n >= left[first].iov_len)
 			n -= (ssize_t)left[first++].iov_len;
@@ -175,4 +178,9 @@ bool disk_is_warm(struct disk *d, int fd, uint64_t pos, size_t len)
 int disk_os_fd(struct disk *d, int fd)
 {
 	return d->ops->os_fd(d, fd);
+}
+
+int disk_drop(struct disk *d, int fd)
+{
+	return d->ops->drop ? d->ops->drop(d, fd) : 0;
 }

@@ -68,6 +68,7 @@ struct disk_stat {
 	uint64_t blocks; /* of 512 bytes */
 	int64_t mtime_ms;
 	bool is_dir;
+	uint64_t ino; /* tells two files of one name apart; 0 on a disk that has none */
 };
 
 struct disk_space {
@@ -106,6 +107,7 @@ struct disk_ops {
 	struct disk_req *(*reap)(struct disk *d);
 	bool (*is_warm)(struct disk *d, int fd, uint64_t pos, size_t len);
 	int (*os_fd)(struct disk *d, int fd);
+	int (*drop)(struct disk *d, int fd); /* may be NULL: nothing is cached */
 };
 
 struct disk {
@@ -167,5 +169,8 @@ struct disk_req *disk_reap(struct disk *d);
 bool disk_is_warm(struct disk *d, int fd, uint64_t pos, size_t len);
 /* The process's own descriptor behind fd, for splice; -1 on a disk that has none. */
 int disk_os_fd(struct disk *d, int fd);
+/* Forgets what the page cache holds of a file (after a sync of it), so that reads show what the
+ * device has: after a failed fsync the cache shows bytes that are nowhere else. Best effort. */
+MUST_CHECK int disk_drop(struct disk *d, int fd);
 
 #endif

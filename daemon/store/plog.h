@@ -37,6 +37,9 @@
 
 struct segment; /* segment.h */
 
+/* Decoded batches and scratch memory for checking; may be shared by all logs of a thread. */
+struct batch_cache;
+
 /* What of the topic's configuration concerns its log. Milliseconds and bytes; -1: no bound. */
 struct plog_config {
 	int64_t segment_bytes, segment_ms;
@@ -45,7 +48,8 @@ struct plog_config {
 	bool log_append_time; /* message.timestamp.type */
 };
 
-/* A place in the log between two appends: everything before it is meant. */
+/* A place in the log between two appends: everything before it is meant. Of a log without segments
+ * segment_base is -1 and the lengths are 0. */
 struct plog_point {
 	int64_t segment_base;	     /* base offset of the segment that was active */
 	uint64_t meta_len, data_len; /* of that segment's files */
@@ -77,6 +81,9 @@ struct plog {
 	int debt_idx;	  /* slot in debts, -1: none */
 	struct hash_run *debt_hash;
 	bool undo_owed;
+	int64_t leftover_base; /* files of a roll that failed and could not be removed; -1: none */
+	struct batch_cache *cache; /* see plog_init() */
+	bool cache_owned;
 	bool dirty; /* appended to since the last plog_synced() to the end */
 	struct plog_point
 		synced;	 /* stable up to here, in place or in the journal; kept by store.c */
@@ -85,7 +92,15 @@ struct plog {
 	void *owner;			   /* the broker's: the partition that this log is of */
 };
 
-/* Prepares the struct (memory only). dir is copied. */
+/* NULL: no memory. Takes little until it is used. */
+struct batch_cache *batch_cache_new(void);
+/* Takes NULL. */
+void batch_cache_free(struct batch_cache *c);
+/* Frees what it holds, but not itself: for idle times. */
+void batch_cache_trim(struct batch_cache *c);
+
+/* Prepares the struct (memory only). dir is copied. A cache that is to be shared is put into
+ * p->cache afterwards (borrowed); else the log makes one of its own when it needs one. */
 void plog_init(struct plog *p, struct disk *d, struct debt_table *debts, const char *dir,
 	       const uint8_t topic_id[16], uint32_t partition, const struct plog_config *config);
 /* Frees memory and closes descriptors. All refs must be gone. Takes a plog that was never opened.
@@ -101,13 +116,18 @@ struct plog_open_report {
 };
 
 /*
- * Opens what is in the directory (made where it is missing). *floor is the checkpoint, or NULL for
- * none: nothing below it is cut; where `clean`, the log ends exactly at *floor and only the active
- * segment's head and lengths are looked at. Otherwise what follows the floor is read and checked;
- * the tail whose hashes do not fit is cut, later segments first, .data before .meta; `owed` (0 to 2
- * copies from the slot, newest first) says what undescribed bytes may be described. The floor's log
- * start is given by start_offset and start_pos (0, 0 at first): segments wholly below it are
- * removed. A segment whose topic id is not p->topic_id: -ESTALE, nothing is touched. Blocking.
+ * Opens what is in the directory (made where it is missing). *floor is the checkpoint: nothing
+ * below it is cut. NULL says that nothing is known, and then the log begins where its first segment
+ * does; of a log that is known to have been empty it is a point at segment_base -1, offset 0,
+ * position 0, timestamp -1, and what does not follow on from there is cut. Where `clean`, the log
+ * ends exactly at *floor and only the active segment's head and lengths are looked at. Otherwise
+ * what follows the floor is read and checked; the tail whose hashes do not fit is cut, later
+ * segments first, .data before .meta; `owed` (0 to 2 copies from the slot, newest first) says what
+ * undescribed bytes may be described. A slot may be taken again only when all logs that it might
+ * vouch for have been opened. What was changed or is trusted above the floor is synced when this
+ * returns. The floor's log start is given by start_offset and start_pos (0, 0 at first): segments
+ * wholly below it are removed. A segment whose topic id is not p->topic_id: -ESTALE, nothing is
+ * touched. Blocking.
  */
 MUST_CHECK int plog_open(struct plog *p, int64_t start_offset, uint64_t start_pos,
 			 const struct plog_point *floor, bool clean, const struct debt *owed,

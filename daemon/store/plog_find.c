@@ -1,0 +1,476 @@
+/*
+ * Look-ups by offset, position and time, and the cache of decoded batches.
+ */
+#include "daemon/store/plog_impl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum want_kind { WANT_OFFSET, WANT_POS, WANT_TIME };
+
+/* What is looked for: the first batch that reaches beyond it. */
+struct want {
+	enum want_kind kind;
+	int64_t offset; /* WANT_TIME: only batches that reach beyond this one too */
+	uint64_t pos;
+	int64_t ts_ms;
+};
+
+/* Where it was found. The scan holds the description. */
+struct found {
+	struct segment *seg;
+	struct meta_scan scan;
+	struct batch_head head;
+};
+
+uint32_t plog_seg_of_offset(const struct plog *p, int64_t offset)
+{
+	uint32_t lo = 0, hi = p->seg_cnt;
+
+	PRE(p->seg_cnt > 0);
+	while (hi - lo > 1) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (p->segs[mid]->base_offset <= offset)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+int plog_seg_of_pos(struct plog *p, uint64_t pos, uint32_t *ret_idx)
+{
+	uint32_t lo = 0, hi = p->seg_cnt;
+	int r;
+
+	PRE(p->seg_cnt > 0);
+	r = segment_load(p->segs[hi - 1]);
+	/* Most readers are at the end. */
+	if (!r && p->segs[hi - 1]->base_pos <= pos)
+		lo = hi - 1;
+	while (!r && hi - lo > 1) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		r = segment_load(p->segs[mid]);
+		if (!r && p->segs[mid]->base_pos <= pos)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	if (!r)
+		r = segment_load(p->segs[lo]);
+	if (!r)
+		*ret_idx = lo;
+	return r;
+}
+
+static bool reaches(const struct want *w, const struct batch_head *h)
+{
+	switch (w->kind) {
+	case WANT_OFFSET:
+		return h->base_offset + h->cnt > w->offset;
+	case WANT_POS:
+		return h->plain_pos + h->plain_len > w->pos;
+	case WANT_TIME:
+		return h->max_ts_ms >= w->ts_ms && h->base_offset + h->cnt > w->offset;
+	}
+	return false;
+}
+
+/* Whether damage, and not cleaning, is the reason that nothing stands at what is wanted. */
+static bool is_torn_out(const struct plog *p, uint32_t idx, const struct want *w,
+			const struct batch_head *h, bool gap)
+{
+	const struct segment *seg = p->segs[idx];
+	int64_t end = idx + 1 < p->seg_cnt ? p->segs[idx + 1]->base_offset : p->next_offset;
+
+	if (w->kind == WANT_TIME || (seg->generation && !gap))
+		return false;
+	if (w->kind == WANT_OFFSET)
+		return w->offset >= seg->base_offset &&
+		       (h ? h->base_offset > w->offset : end > w->offset);
+	return w->pos >= seg->base_pos &&
+	       (h ? h->plain_pos > w->pos : plog_seg_end(p, idx) > w->pos);
+}
+
+/* 1: found; 0: not in this segment. */
+static int find_in_segment(struct plog *p, uint32_t idx, const struct want *w, struct found *f)
+{
+	struct segment *seg = p->segs[idx];
+	const struct index *x = &seg->index;
+	uint32_t at = 0;
+	int r = segment_index(seg, seg->meta_len);
+
+	seg->used = true;
+	if (r)
+		return r;
+	if (w->kind == WANT_TIME && x->next.max_ts_ms < w->ts_ms)
+		return 0;
+	if (x->cnt && w->kind == WANT_OFFSET && w->offset > seg->base_offset)
+		at = index_find_offset(
+			x, (uint32_t)MIN(w->offset - seg->base_offset, (int64_t)UINT32_MAX));
+	else if (x->cnt && w->kind == WANT_POS && w->pos > seg->base_pos)
+		at = index_find_pos(x, w->pos - seg->base_pos);
+	else if (x->cnt && w->kind == WANT_TIME)
+		at = index_find_time(x, w->ts_ms);
+	f->seg = seg;
+	f->scan.gap = false;
+	if (x->cnt) {
+		meta_scan_init(&f->scan, seg, &p->cache->meta, x->entries[at].meta_pos,
+			       seg->meta_len);
+		while ((r = meta_scan_next(&f->scan, &f->head)) > 0)
+			if (reaches(w, &f->head))
+				break;
+		if (r < 0)
+			return r;
+	}
+	if (is_torn_out(p, idx, w, r ? &f->head : NULL, f->scan.gap))
+		return plog_set_fault(p, seg, SEGMENT_META,
+				      x->cnt ? x->entries[at].meta_pos : FORMAT_HEAD_LEN,
+				      "behind this no description holds for what is asked");
+	return r;
+}
+
+/* The first batch from segment idx on. 1 or 0. */
+static int find(struct plog *p, uint32_t idx, const struct want *w, struct found *f)
+{
+	if (!plog_cache(p))
+		return -ENOMEM;
+	for (; idx < p->seg_cnt; idx++) {
+		int r = idx + 1 < p->seg_cnt ? segment_load(p->segs[idx + 1]) : 0;
+
+		if (!r)
+			r = find_in_segment(p, idx, w, f);
+		/* A time is looked for in what can be read. */
+		if (r && !(r == -EIO && w->kind == WANT_TIME))
+			return r;
+	}
+	return 0;
+}
+
+static struct cached_batch *cache_get(struct batch_cache *c, uint64_t seed, uint64_t meta_pos)
+{
+	for (unsigned i = 0; i < CACHE_SLOT_CNT; i++) {
+		struct cached_batch *b = &c->slots[i];
+
+		if (b->valid && b->seed == seed && b->meta_pos == meta_pos) {
+			b->tick = ++c->tick;
+			return b;
+		}
+	}
+	return NULL;
+}
+
+/* The slot that was used longest ago; memory beyond the bound is let go. */
+static struct cached_batch *cache_take(struct batch_cache *c)
+{
+	struct cached_batch *oldest = &c->slots[0];
+	size_t mem = 0;
+
+	for (unsigned i = 0; i < CACHE_SLOT_CNT; i++) {
+		if (c->slots[i].tick < oldest->tick)
+			oldest = &c->slots[i];
+		mem += c->slots[i].mem;
+	}
+	if (mem > CACHE_BYTES_MAX)
+		for (unsigned i = 0; i < CACHE_SLOT_CNT; i++)
+			cached_batch_fini(&c->slots[i]);
+	oldest->valid = false;
+	return oldest;
+}
+
+static int cached_reserve(struct cached_batch *b, const struct batch_head *h)
+{
+	if (b->cap < h->cnt) {
+		free(b->recs);
+		free(b->value_pos);
+		b->cap = 0;
+		b->recs = malloc((size_t)h->cnt * sizeof(*b->recs));
+		b->value_pos = malloc(((size_t)h->cnt + 1) * sizeof(*b->value_pos));
+		if (!b->recs || !b->value_pos)
+			return -ENOMEM;
+		b->cap = h->cnt;
+	}
+	buf_reset(&b->desc);
+	buf_reset(&b->values);
+	if (buf_reserve(&b->desc, h->total_len) || buf_reserve(&b->values, h->data_len))
+		return -ENOMEM;
+	b->mem = b->desc.cap + b->values.cap + b->cap * (sizeof(*b->recs) + sizeof(*b->value_pos));
+	return 0;
+}
+
+static void cached_positions(struct cached_batch *b)
+{
+	uint32_t pos = 0;
+
+	for (uint32_t i = 0; i < b->batch.head.cnt; i++) {
+		const struct record *rec = &b->recs[i];
+
+		b->value_pos[i] = pos;
+		if (!(b->batch.head.attr & BATCH_CONTROL))
+			pos += (rec->value_len == RECORD_NULL ? 0 : rec->value_len) + 1;
+	}
+	b->value_pos[b->batch.head.cnt] = pos;
+	b->batch.recs = b->recs;
+	b->batch.value_pos = b->value_pos;
+}
+
+static int bad_values(struct segment *seg, const struct batch_head *h)
+{
+	return plog_set_fault(seg->plog, seg, SEGMENT_DATA, h->data_pos,
+			      "the values do not match their checksum");
+}
+
+/* Reads, checks and decodes a batch whose description the scan holds. */
+static int decode(struct plog *p, struct found *f, const struct batch **ret)
+{
+	const struct batch_head *h = &f->head;
+	struct segment *seg = f->seg;
+	struct cached_batch *b = cache_get(p->cache, seg->seed, h->meta_pos);
+	int fd, r;
+
+	if (b) {
+		*ret = &b->batch;
+		return 0;
+	}
+	fd = segment_fd(seg, SEGMENT_DATA);
+	if (fd < 0)
+		return fd;
+	b = cache_take(p->cache);
+	r = cached_reserve(b, h);
+	if (r) {
+		cached_batch_fini(b);
+		return r;
+	}
+	buf_put(&b->desc, f->scan.desc, h->total_len);
+	r = disk_read_full(p->disk, fd, b->values.data, h->data_len, h->data_pos);
+	if (r)
+		return r == -EBADMSG || r == -EIO ? bad_values(seg, h) : r;
+	b->values.len = h->data_len;
+	if (hash_xxh3(b->values.data, h->data_len) != h->values_hash ||
+	    format_get_records(b->desc.data, b->values.data, h, b->recs))
+		return bad_values(seg, h);
+	b->batch.head = *h;
+	cached_positions(b);
+	b->seed = seg->seed;
+	b->meta_pos = h->meta_pos;
+	b->tick = ++p->cache->tick;
+	b->valid = true;
+	*ret = &b->batch;
+	return 0;
+}
+
+/* The batch that holds offset, where the cache has it. */
+static const struct batch *cached_offset(struct plog *p, const struct segment *seg, int64_t offset)
+{
+	if (!p->cache || !seg->loaded || seg->bad_head)
+		return NULL;
+	for (unsigned i = 0; i < CACHE_SLOT_CNT; i++) {
+		struct cached_batch *b = &p->cache->slots[i];
+		const struct batch_head *h = &b->batch.head;
+
+		if (b->valid && b->seed == seg->seed && offset >= h->base_offset &&
+		    offset < h->base_offset + h->cnt) {
+			b->tick = ++p->cache->tick;
+			return &b->batch;
+		}
+	}
+	return NULL;
+}
+
+/* What every look-up begins with. */
+static int begin(struct plog *p, int64_t offset)
+{
+	int r = plog_describe(p);
+
+	if (r)
+		return r;
+	if (offset < p->start_offset)
+		return -ESTALE;
+	return offset >= p->next_offset ? -ENODATA : 0;
+}
+
+int plog_batch(struct plog *p, int64_t offset, const struct batch **ret)
+{
+	struct want w = { .kind = WANT_OFFSET, .offset = offset };
+	struct found f;
+	uint32_t idx;
+	int r = begin(p, offset);
+
+	if (r)
+		return r;
+	idx = plog_seg_of_offset(p, offset);
+	*ret = cached_offset(p, p->segs[idx], offset);
+	if (*ret)
+		return 0;
+	r = find(p, idx, &w, &f);
+	if (r <= 0)
+		return r ? r : -ENODATA;
+	return decode(p, &f, ret);
+}
+
+int plog_offset_to_pos(struct plog *p, int64_t offset, uint64_t *ret_pos)
+{
+	struct want w = { .kind = WANT_OFFSET, .offset = offset };
+	const struct batch *b;
+	struct found f;
+	int r;
+
+	if (offset == p->next_offset) {
+		*ret_pos = p->end_pos;
+		return 0;
+	}
+	r = begin(p, offset);
+	if (r)
+		return r;
+	r = find(p, plog_seg_of_offset(p, offset), &w, &f);
+	if (r < 0)
+		return r;
+	if (!r) {
+		*ret_pos = p->end_pos;
+		return 0;
+	}
+	if (offset <= f.head.base_offset) {
+		*ret_pos = f.head.plain_pos;
+		return 0;
+	}
+	r = decode(p, &f, &b);
+	if (!r)
+		*ret_pos = b->head.plain_pos + b->value_pos[offset - b->head.base_offset];
+	return r;
+}
+
+int plog_pos_to_offset(struct plog *p, uint64_t pos, int64_t *ret_offset)
+{
+	struct want w = { .kind = WANT_POS, .pos = pos };
+	const struct batch *b;
+	struct found f;
+	uint32_t idx, lo = 0, hi;
+	int r;
+
+	if (pos >= p->end_pos) {
+		*ret_offset = p->next_offset;
+		return pos > p->end_pos ? -ENODATA : 0;
+	}
+	if (pos < p->start_pos)
+		return -ESTALE;
+	r = plog_describe(p);
+	if (!r)
+		r = plog_seg_of_pos(p, pos, &idx);
+	if (r)
+		return r;
+	r = find(p, idx, &w, &f);
+	if (r < 0)
+		return r;
+	if (!r || pos <= f.head.plain_pos) {
+		*ret_offset = r ? f.head.base_offset : p->next_offset;
+		return 0;
+	}
+	r = decode(p, &f, &b);
+	if (r)
+		return r;
+	hi = b->head.cnt;
+	while (hi - lo > 1) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (b->value_pos[mid] <= pos - b->head.plain_pos)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	*ret_offset = b->head.base_offset + lo;
+	return 0;
+}
+
+/* The last segment before which no record ever was as late. Where heads are damaged: the first. */
+static int seg_of_time(struct plog *p, int64_t ts_ms, uint32_t *ret_idx)
+{
+	uint32_t lo = 0, hi = p->seg_cnt;
+
+	while (hi - lo > 1) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		int r = segment_load(p->segs[mid]);
+
+		if (r)
+			return r;
+		if (p->segs[mid]->bad_head) {
+			*ret_idx = 0;
+			return 0;
+		}
+		if (p->segs[mid]->prev_max_ts_ms < ts_ms)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	*ret_idx = lo;
+	return 0;
+}
+
+/* The first record of the batch, from min on, that is as late; -1: none. */
+static int64_t first_in_batch(const struct found *f, int64_t min, int64_t ts_ms)
+{
+	const struct batch_head *h = &f->head;
+	const uint8_t *entry = f->scan.desc + FORMAT_BATCH_LEN;
+
+	if (h->attr & BATCH_PLAIN)
+		return MAX(h->base_offset, min);
+	for (uint32_t i = 0; i < h->cnt; i++, entry += FORMAT_ENTRY_LEN)
+		if (h->base_offset + i >= min &&
+		    (int64_t)((uint64_t)h->base_ts_ms + le64_load(entry + 16)) >= ts_ms)
+			return h->base_offset + i;
+	return -1;
+}
+
+int plog_time_to_offset(struct plog *p, int64_t ts_ms, int64_t *ret_offset)
+{
+	struct want w = { .kind = WANT_TIME, .ts_ms = ts_ms, .offset = p->start_offset };
+	struct found f;
+	uint32_t idx;
+	int r = plog_describe(p);
+
+	if (!r && (!p->seg_cnt || ts_ms > p->max_ts_ms)) {
+		*ret_offset = p->next_offset;
+		return 0;
+	}
+	if (!r)
+		r = seg_of_time(p, ts_ms, &idx);
+	while (!r) {
+		int64_t offset;
+
+		r = find(p, idx, &w, &f);
+		if (r < 0)
+			return r;
+		offset = r ? first_in_batch(&f, w.offset, ts_ms) : p->next_offset;
+		if (offset >= 0) {
+			*ret_offset = offset;
+			return 0;
+		}
+		w.offset = f.head.base_offset + f.head.cnt;
+		r = 0;
+	}
+	return r;
+}
+
+int plog_seg_max_ts(struct plog *p, uint32_t idx, int64_t *ret)
+{
+	struct segment *seg = p->segs[idx];
+	int r = plog_describe(p);
+
+	if (!r)
+		r = segment_load(seg);
+	if (!r && idx + 1 < p->seg_cnt)
+		r = segment_load(p->segs[idx + 1]);
+	if (r)
+		return r;
+	/* What raised the largest timestamp of all stands in this segment. */
+	if (idx + 1 < p->seg_cnt && !p->segs[idx + 1]->bad_head && !seg->bad_head &&
+	    p->segs[idx + 1]->prev_max_ts_ms > seg->prev_max_ts_ms) {
+		*ret = p->segs[idx + 1]->prev_max_ts_ms;
+		return 0;
+	}
+	r = segment_index(seg, seg->meta_len);
+	if (!r)
+		*ret = seg->index.next.max_ts_ms;
+	return r;
+}

@@ -1,0 +1,579 @@
+/*
+ * Start-up: lock, marker, checkpoint, debts, journal. What a journal entry says is put back before
+ * any partition is opened; the partitions themselves are recovered as they are opened.
+ *
+ * The order at the end matters. Put back and synced; then the checkpoint, which takes over the
+ * points that the ring told; then the ring's new seed, which makes the old entries unreadable; then
+ * the removal of the marker. A crash between any two of them repeats what was done, and everything
+ * here may be done twice.
+ */
+#include "daemon/base/log.h"
+#include "daemon/store/store_impl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Files that are held open while entries are put back. */
+#define PUT_BACK_FILES 64U
+
+static int lock_open(struct store *s, int *ret_fd)
+{
+	int err = s->config.refuse_direct
+			  ? -EINVAL
+			  : disk_open(s->disk, "journal", DISK_CREATE | DISK_DIRECT, ret_fd);
+
+	s->lock_direct = !err;
+	if (err == -EINVAL || err == -EOPNOTSUPP)
+		err = disk_open(s->disk, "journal", DISK_CREATE, ret_fd);
+	return err;
+}
+
+/*
+ * The lock is on the descriptor through which the ring is written. Whoever makes a new ring holds
+ * the lock of both files when it renames; so who got the lock of a file that has no name any more
+ * looks again.
+ */
+int store_lock(struct store *s, struct store_open_report *rep)
+{
+	for (unsigned tries = 0; tries < 16; tries++) {
+		struct disk_stat mine = { 0 }, named = { 0 };
+		int fd, err = lock_open(s, &fd);
+
+		if (err) {
+			snprintf(rep->sentence, sizeof(rep->sentence),
+				 "the file journal cannot be opened: %s", log_errno_name(err));
+			return err;
+		}
+		err = disk_lock(s->disk, fd);
+		if (!err)
+			err = disk_fstat(s->disk, fd, &mine);
+		if (!err)
+			err = disk_stat(s->disk, "journal", &named);
+		if (!err && mine.ino == named.ino) {
+			s->lock_fd = fd;
+			return 0;
+		}
+		if (disk_close(s->disk, fd))
+			LOG_AT(LOG_WARN, "journal", 0, "a descriptor could not be closed");
+		if (err == -EWOULDBLOCK) {
+			snprintf(rep->sentence, sizeof(rep->sentence),
+				 "the data directory is in use by another topicfs");
+			return -EBUSY;
+		}
+		if (err && err != -ENOENT)
+			return err;
+	}
+	return -EBUSY;
+}
+
+static int load_entries(struct store *s, const uint8_t *slot, uint32_t cnt)
+{
+	for (uint32_t i = 0; i < cnt; i++) {
+		struct checkpoint_entry e;
+		struct part *part;
+		int err;
+
+		checkpoint_get(slot, i, &e);
+		err = store_part_get(s, e.topic_id, e.partition, &part);
+		if (err)
+			return err;
+		part->e = e;
+		part->exact = s->clean_start && (e.flags & CHECKPOINT_EXACT);
+		part->e.flags &= ~(uint32_t)CHECKPOINT_EXACT;
+	}
+	return 0;
+}
+
+static int load_checkpoint(struct store *s, struct store_open_report *rep)
+{
+	struct checkpoint_head h;
+	struct buf b;
+	int slot, err;
+
+	buf_init(&b);
+	err = store_read_file(s, "checkpoint", &b);
+	if (err) {
+		buf_fini(&b);
+		return err == -ENOENT ? 0 : err;
+	}
+	slot = checkpoint_find(b.data, b.len, &h);
+	if (slot >= 0) {
+		s->ckpt_slot_len = b.len / 2;
+		s->ckpt_sequence = h.sequence;
+		s->incarnation = h.incarnation;
+		rep->unclean_machine = !s->clean_start && memcmp(h.boot_id, s->boot_id, 16) != 0;
+		err = load_entries(s, b.data + (size_t)slot * s->ckpt_slot_len, h.cnt);
+		if (!err)
+			err = disk_open(s->disk, "checkpoint", 0, &s->ckpt_fd);
+	} else if (slot == -EPROTONOSUPPORT) {
+		snprintf(rep->sentence, sizeof(rep->sentence),
+			 "the checkpoint is of a newer version");
+		err = slot;
+	} else if (b.len) {
+		rep->damaged++;
+		rep->unclean_machine = true;
+		s->clean_start = false;
+		LOG_AT(LOG_ERROR, "checkpoint", 0,
+		       "neither slot holds: all partitions are recovered from their begin");
+	}
+	buf_fini(&b);
+	return err;
+}
+
+/* Slots of partitions that are not opened yet stay taken until they are. */
+static int keep_debts(struct store *s)
+{
+	struct debt got[2];
+
+	for (int i = 0; i < (int)DEBT_SLOT_CNT; i++) {
+		struct part *part;
+		int err;
+
+		if (!debt_load((uint8_t *)s->debt_mem + (size_t)i * DEBT_SLOT_LEN, got))
+			continue;
+		s->debts.sequence = MAX(s->debts.sequence, got[0].sequence);
+		part = store_part_find(s, got[0].topic_id, got[0].partition);
+		if (s->clean_start && (!part || part->exact))
+			continue;
+		err = store_part_get(s, got[0].topic_id, got[0].partition, &part);
+		if (err)
+			return err;
+		if (part->debt_slot >= 0 && part->debt_sequence > got[0].sequence)
+			continue;
+		part->debt_slot = i;
+		part->debt_sequence = got[0].sequence;
+	}
+	LIST_FOREACH(node, &s->parts) {
+		struct part *part = LIST_ENTRY(node, struct part, all);
+
+		if (part->debt_slot < 0)
+			continue;
+		s->debts.taken[part->debt_slot / 64] |= 1ULL << (part->debt_slot % 64);
+		s->debts.free_cnt--;
+	}
+	return 0;
+}
+
+/* Without room for the file every line is described at once: slower, no less safe. */
+static int open_debts(struct store *s)
+{
+	struct disk_stat st = { 0 };
+	int err = disk_open(s->disk, "debts", DISK_CREATE, &s->debt_fd);
+
+	if (!err)
+		err = disk_fstat(s->disk, s->debt_fd, &st);
+	if (!err && st.size < DEBT_FILE_LEN) {
+		void *zeros = calloc(1, DEBT_FILE_LEN);
+
+		err = zeros ? disk_write(s->disk, s->debt_fd, zeros, DEBT_FILE_LEN, 0) : -ENOMEM;
+		free(zeros);
+		/* A page that has no block yet would end the process when it is stored to. */
+		if (!err)
+			err = disk_fsync(s->disk, s->debt_fd);
+	}
+	if (!err)
+		err = disk_map(s->disk, s->debt_fd, DEBT_FILE_LEN, &s->debt_mem);
+	if (err) {
+		LOG_AT(LOG_WARN, "debts", err, "not available: every line is described at once");
+		s->debt_mem = NULL;
+		return 0;
+	}
+	debt_table_init(&s->debts, s->debt_mem);
+	return keep_debts(s);
+}
+
+struct put_back {
+	struct store *s;
+	struct store_open_report *rep;
+	uint64_t ordinal;
+	bool second; /* pass */
+	struct {
+		struct part *part;
+		int64_t base;
+		bool is_data;
+		int fd;
+	} files[PUT_BACK_FILES];
+	unsigned file_cnt, hit;
+};
+
+static int put_back_sync(struct put_back *pb)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < pb->file_cnt; i++) {
+		int sync_err = disk_fsync(pb->s->disk, pb->files[i].fd);
+		int close_err = disk_close(pb->s->disk, pb->files[i].fd);
+
+		if (!err)
+			err = sync_err ? sync_err : close_err;
+	}
+	pb->file_cnt = 0;
+	return err;
+}
+
+/* The file that an entry names. */
+static int put_back_fd(struct put_back *pb, struct part *part, const struct journal_entry *e,
+		       int *ret_fd)
+{
+	char path[SEGMENT_PATH_MAX];
+	int err;
+
+	for (unsigned k = 0; k < pb->file_cnt; k++) {
+		unsigned i = (pb->hit + k) % pb->file_cnt;
+
+		if (pb->files[i].part == part && pb->files[i].base == e->segment_base &&
+		    pb->files[i].is_data == e->is_data) {
+			pb->hit = i;
+			*ret_fd = pb->files[i].fd;
+			return 0;
+		}
+	}
+	if (pb->file_cnt == PUT_BACK_FILES) {
+		err = put_back_sync(pb);
+		if (err)
+			return err;
+	}
+	snprintf(path, sizeof(path), "%s/%020lld.%s", part->recover_dir, (long long)e->segment_base,
+		 e->is_data ? "data" : "meta");
+	err = disk_open(pb->s->disk, path, 0, ret_fd);
+	if (err)
+		return err;
+	pb->hit = pb->file_cnt++;
+	pb->files[pb->hit].part = part;
+	pb->files[pb->hit].base = e->segment_base;
+	pb->files[pb->hit].is_data = e->is_data;
+	pb->files[pb->hit].fd = *ret_fd;
+	return 0;
+}
+
+static int put_back_bytes(struct put_back *pb, struct part *part, const struct journal_entry *e)
+{
+	int fd, err;
+
+	/* The partition was deleted since. */
+	if (!part->recover_dir)
+		return 0;
+	err = put_back_fd(pb, part, e, &fd);
+	if (err == -ENOENT && e->segment_base < part->e.start_offset)
+		return 0;
+	if (err == -ENOENT) {
+		pb->rep->damaged++;
+		LOG_AT(LOG_ERROR, part->recover_dir, 0,
+		       "the journal names segment %lld, which is not there",
+		       (long long)e->segment_base);
+		return 0;
+	}
+	if (!err)
+		err = disk_write(pb->s->disk, fd, e->bytes, e->len, e->pos);
+	if (!err) {
+		pb->rep->put_back_entries++;
+		pb->rep->put_back_bytes += e->len;
+	}
+	return err;
+}
+
+/* First pass: points, and where each partition was last forgotten (in ring_last). Second: bytes. */
+static int put_back_entry(void *ctx, const struct journal_entry *e)
+{
+	struct put_back *pb = ctx;
+	struct part *part;
+	uint64_t ordinal = pb->ordinal++;
+	int err = store_part_get(pb->s, e->topic_id, e->partition, &part);
+
+	if (err)
+		return err;
+	if (pb->second) {
+		if (e->kind != JOURNAL_BYTES ||
+		    (part->ring_last != NO_BLOCK && ordinal < part->ring_last))
+			return 0;
+		return put_back_bytes(pb, part, e);
+	}
+	if (e->kind == JOURNAL_FORGET) {
+		part->ring_last = ordinal;
+		part->target = (struct plog_point){ 0 };
+	} else if (e->kind == JOURNAL_POINT) {
+		part->target = e->point;
+	}
+	return 0;
+}
+
+static int find_dir(void *ctx, const char *name)
+{
+	struct store *s = ctx;
+	struct part *part;
+	uint32_t partition;
+	uint8_t id[16];
+	int err;
+
+	if (!store_is_partition_dir(name, &partition))
+		return 0;
+	err = store_get_partition_id(s, name, id);
+	if (err == -ENOENT || err == -ENOTDIR)
+		return 0;
+	if (err)
+		return err;
+	part = store_part_find(s, id, partition);
+	if (!part || part->recover_dir)
+		return 0;
+	part->recover_dir = strdup(name);
+	return part->recover_dir ? 0 : -ENOMEM;
+}
+
+/* The points of the ring become floors; the marks of the passes go. */
+static void take_points(struct store *s)
+{
+	LIST_FOREACH(node, &s->parts) {
+		struct part *part = LIST_ENTRY(node, struct part, all);
+		bool has = part->e.flags & CHECKPOINT_HAS_POINT;
+
+		if (part->target.next_offset > 0 &&
+		    (!has || part->target.next_offset > part->e.point.next_offset)) {
+			part->e.point = part->target;
+			part->e.flags |= CHECKPOINT_HAS_POINT;
+		}
+		part->target = (struct plog_point){ 0 };
+		part->ring_last = NO_BLOCK;
+		free(part->recover_dir);
+		part->recover_dir = NULL;
+	}
+}
+
+static int put_back_all(struct store *s, const uint8_t *ring, const struct journal_head *h,
+			struct store_open_report *rep)
+{
+	struct put_back *pb = calloc(1, sizeof(*pb));
+	struct journal_scan scan;
+	int err, sync_err;
+
+	if (!pb)
+		return -ENOMEM;
+	pb->s = s;
+	pb->rep = rep;
+	err = journal_scan(ring, h, put_back_entry, pb, &scan);
+	if (!err && scan.entries)
+		err = disk_list(s->disk, ".", find_dir, s);
+	pb->second = true;
+	pb->ordinal = 0;
+	if (!err)
+		err = journal_scan(ring, h, put_back_entry, pb, &scan);
+	sync_err = put_back_sync(pb);
+	free(pb);
+	if (!err)
+		err = sync_err;
+	if (!err && scan.damaged) {
+		rep->damaged++;
+		rep->unclean_machine = true;
+		LOG_AT(LOG_ERROR, "journal", 0,
+		       "damaged at position %llu; what stands behind it was put back",
+		       (unsigned long long)scan.damage_pos);
+	}
+	if (err)
+		snprintf(rep->sentence, sizeof(rep->sentence),
+			 "the journal's entries cannot be put back: %s", log_errno_name(err));
+	take_points(s);
+	return err;
+}
+
+static int read_ring(struct store *s, const struct journal_head *h, struct store_open_report *rep)
+{
+	size_t len = (size_t)h->block_cnt * JOURNAL_BLOCK;
+	uint8_t *ring = aligned_alloc(JOURNAL_BLOCK, len);
+	int err;
+
+	if (!ring)
+		return -ENOMEM;
+	err = disk_read_full(s->disk, s->lock_fd, ring, len, JOURNAL_HEAD_LEN);
+	if (!err)
+		err = put_back_all(s, ring, h, rep);
+	else
+		snprintf(rep->sentence, sizeof(rep->sentence), "the journal cannot be read: %s",
+			 log_errno_name(err));
+	free(ring);
+	return err;
+}
+
+/* *ret_blocks: of the ring that the file holds, 0: none. */
+static int recover_journal(struct store *s, struct store_open_report *rep, uint64_t *ret_blocks,
+			   uint64_t *ret_sequence)
+{
+	struct disk_stat st = { 0 };
+	struct journal_head h = { 0 };
+	uint8_t *blocks;
+	int err = disk_fstat(s->disk, s->lock_fd, &st);
+
+	*ret_blocks = err ? 0 : journal_block_cnt(st.size);
+	*ret_sequence = 0;
+	if (err || !*ret_blocks)
+		return err;
+	blocks = aligned_alloc(JOURNAL_BLOCK, JOURNAL_HEAD_LEN);
+	if (!blocks)
+		return -ENOMEM;
+	err = disk_read_full(s->disk, s->lock_fd, blocks, JOURNAL_HEAD_LEN, 0);
+	if (!err) {
+		err = journal_get_head(blocks, &h);
+		if (!err && h.block_cnt > *ret_blocks)
+			err = -EBADMSG;
+		if (err == -EBADMSG) {
+			rep->damaged += !s->clean_start;
+			rep->unclean_machine |= !s->clean_start;
+			LOG_AT(LOG_ERROR, "journal", 0, "its head is damaged; it is begun anew");
+			h.block_cnt = 0;
+			err = 0;
+		}
+	}
+	free(blocks);
+	*ret_sequence = h.sequence;
+	if (!err && !s->clean_start && h.block_cnt)
+		err = read_ring(s, &h, rep);
+	return err;
+}
+
+/* The ring that is there begins anew; where none is or it has another size, one is to be made. */
+static int begin_ring(struct store *s, uint64_t blocks, uint64_t sequence)
+{
+	uint64_t wanted = journal_block_cnt(s->config.journal_bytes);
+	int err = blocks ? ring_begin(s, s->lock_fd, blocks, sequence) : 0;
+
+	if (err)
+		return err;
+	if (!s->lock_direct || !wanted) {
+		s->ring = RING_NONE;
+		if (wanted)
+			LOG_AT(LOG_WARN, "journal", 0,
+			       "O_DIRECT is refused here: every fsync goes in place");
+	} else {
+		s->ring = wanted == blocks ? RING_ON : RING_WANTED;
+	}
+	if (s->ring != RING_ON && blocks)
+		journal_fini(&s->journal);
+	s->ring_blocks = wanted;
+	return 0;
+}
+
+struct foreign {
+	unsigned cnt;
+	char first[128];
+};
+
+static int foreign_name(void *ctx, const char *name)
+{
+	static const char *const KNOWN[] = { "journal",	       "journal.new",
+					     "checkpoint",     "checkpoint.new",
+					     "debts",	       "meta.properties",
+					     "clean-shutdown", "meta.properties.new",
+					     "lost+found",     "clean-shutdown.new" };
+	struct foreign *f = ctx;
+	size_t len = strlen(name);
+	uint32_t partition;
+
+	for (unsigned i = 0; i < ARRAY_CNT(KNOWN); i++)
+		if (!strcmp(name, KNOWN[i]))
+			return 0;
+	if (store_is_partition_dir(name, &partition) ||
+	    (len > 5 && !strcmp(name + len - 5, ".gone")))
+		return 0;
+	if (!f->cnt++)
+		snprintf(f->first, sizeof(f->first), "%s", name);
+	return 0;
+}
+
+static int note_foreign(struct store *s)
+{
+	struct foreign f = { 0 };
+	int err = disk_list(s->disk, ".", foreign_name, &f);
+
+	if (!err && f.cnt)
+		LOG_AT(LOG_WARN, "store", 0,
+		       "%u foreign names in the data directory are left alone; one is \"%s\"",
+		       f.cnt, f.first);
+	return err;
+}
+
+int store_recover(struct store *s, struct store_open_report *rep)
+{
+	struct disk_stat st = { 0 };
+	uint64_t blocks, sequence;
+	int err = disk_boot_id(s->disk, s->boot_id);
+
+	if (err)
+		return err;
+	err = disk_stat(s->disk, "clean-shutdown", &st);
+	if (err && err != -ENOENT)
+		return err;
+	s->clean_start = !err;
+	err = load_checkpoint(s, rep);
+	if (!err)
+		err = recover_journal(s, rep, &blocks, &sequence);
+	if (!err)
+		err = open_debts(s);
+	rep->clean = s->clean_start;
+	if (err)
+		return err;
+	s->incarnation++;
+	err = ckpt_write_now(s, false);
+	if (!err)
+		err = begin_ring(s, blocks, sequence);
+	if (!err) {
+		err = disk_unlink(s->disk, "clean-shutdown");
+		/* Directories of partitions that a killed process made are synced by this too. */
+		if (!err || err == -ENOENT)
+			err = disk_sync_dir(s->disk, ".");
+	}
+	if (!err)
+		err = note_foreign(s);
+	s->stats.put_back_bytes = rep->put_back_bytes;
+	s->stats.damaged = rep->damaged;
+	return err;
+}
+
+struct settle {
+	struct buf names; /* NUL-terminated, one after the other */
+	int64_t base;
+};
+
+static int settle_name(void *ctx, const char *name)
+{
+	struct settle *st = ctx;
+	size_t len = strlen(name);
+
+	if (len < 25 || name[20] != '.' || strspn(name, "0123456789") != 20)
+		return 0;
+	if (strcmp(name + 20, ".meta") && strncmp(name + 20, ".data", 5))
+		return 0;
+	if (strtoll(name, NULL, 10) >= st->base)
+		buf_put(&st->names, name, len + 1);
+	return 0;
+}
+
+int store_settle(struct store *s, const char *dir, const struct checkpoint_entry *e)
+{
+	struct settle st = { .base = e->flags & CHECKPOINT_HAS_POINT ? e->point.segment_base : 0 };
+	char path[SEGMENT_PATH_MAX];
+	int err;
+
+	buf_init(&st.names);
+	err = disk_list(s->disk, dir, settle_name, &st);
+	if (!err)
+		err = buf_err(&st.names);
+	for (size_t at = 0; !err && at < st.names.len;) {
+		const char *name = (const char *)st.names.data + at;
+		int fd, close_err;
+
+		snprintf(path, sizeof(path), "%s/%s", dir, name);
+		err = disk_open(s->disk, path, DISK_RDONLY, &fd);
+		if (err)
+			break;
+		err = disk_fsync(s->disk, fd);
+		if (!err)
+			err = disk_drop(s->disk, fd);
+		close_err = disk_close(s->disk, fd);
+		if (!err)
+			err = close_err;
+		at += strlen(name) + 1;
+	}
+	if (!err)
+		err = disk_sync_dir(s->disk, dir);
+	buf_fini(&st.names);
+	return err;
+}

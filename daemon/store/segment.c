@@ -1,0 +1,505 @@
+#include "daemon/store/segment.h"
+
+#include "daemon/store/plog_impl.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* So many bytes of descriptions are read for the index during an append. */
+#define WAKE_LEN MIB
+
+struct segment *segment_new(struct plog *p, int64_t base_offset)
+{
+	struct segment *seg = calloc(1, sizeof(*seg));
+
+	PRE(base_offset >= 0);
+	if (!seg)
+		return NULL;
+	seg->plog = p;
+	seg->base_offset = base_offset;
+	seg->refs = 1;
+	seg->meta_fd = seg->data_fd = -1;
+	seg->head_synced = true;
+	index_init(&seg->index);
+	list_init(&seg->gone_link);
+	return seg;
+}
+
+void segment_ref(struct segment *seg)
+{
+	PRE(seg->refs > 0);
+	seg->refs++;
+}
+
+void segment_unref(struct segment *seg)
+{
+	if (!seg)
+		return;
+	PRE(seg->refs > 0);
+	if (--seg->refs)
+		return;
+	list_remove(&seg->gone_link);
+	segment_close(seg, true);
+	segment_index_drop(seg);
+	free(seg->data_name);
+	free(seg);
+}
+
+void segment_path(const struct segment *seg, enum segment_file file, char ret[SEGMENT_PATH_MAX])
+{
+	static const char *const suffix[] = {
+		[SEGMENT_META] = "meta",
+		[SEGMENT_DATA] = "data",
+		[SEGMENT_INDEX] = "index",
+		[SEGMENT_TIMEINDEX] = "timeindex",
+	};
+
+	if (file == SEGMENT_DATA && seg->data_name)
+		snprintf(ret, SEGMENT_PATH_MAX, "%s/%s", seg->plog->dir, seg->data_name);
+	else
+		snprintf(ret, SEGMENT_PATH_MAX, "%s/%020" PRId64 ".%s", seg->plog->dir,
+			 seg->base_offset, suffix[file]);
+}
+
+int segment_fd(struct segment *seg, enum segment_file file)
+{
+	int *fd = file == SEGMENT_META ? &seg->meta_fd : &seg->data_fd;
+	char path[SEGMENT_PATH_MAX];
+	int r;
+
+	PRE(file == SEGMENT_META || file == SEGMENT_DATA);
+	seg->used = true;
+	if (*fd >= 0)
+		return *fd;
+	if (file == SEGMENT_DATA && !seg->loaded) {
+		r = segment_load(seg);
+		if (r)
+			return r;
+	}
+	segment_path(seg, file, path);
+	r = disk_open(seg->plog->disk, path, 0, fd);
+	if (r == -ENOENT)
+		r = plog_set_fault(seg->plog, seg, file, 0, "the file is missing");
+	return r ? r : *fd;
+}
+
+static void close_fd(struct segment *seg, int *fd)
+{
+	if (*fd < 0)
+		return;
+	/* What it wrote was synced, or is not wanted any more: a close has nothing to tell. */
+	int r = disk_close(seg->plog->disk, *fd);
+
+	ERGO(r, r != -EBADF);
+	*fd = -1;
+}
+
+void segment_close(struct segment *seg, bool force)
+{
+	if (!force && seg->write_seq != seg->synced_seq)
+		return;
+	close_fd(seg, &seg->meta_fd);
+	close_fd(seg, &seg->data_fd);
+}
+
+void segment_set_synced(struct segment *seg, uint64_t seq)
+{
+	PRE(seq <= seg->write_seq);
+	seg->synced_seq = MAX(seg->synced_seq, seq);
+}
+
+void segment_set_head_synced(struct segment *seg)
+{
+	seg->head_synced = true;
+}
+
+int segment_size(struct segment *seg)
+{
+	struct disk *d = seg->plog->disk;
+	struct disk_stat meta = { 0 }, data = { 0 };
+	char path[SEGMENT_PATH_MAX];
+	int r;
+
+	if (seg->sized)
+		return 0;
+	segment_path(seg, SEGMENT_META, path);
+	r = disk_stat(d, path, &meta);
+	if (!r) {
+		segment_path(seg, SEGMENT_DATA, path);
+		r = disk_stat(d, path, &data);
+	}
+	/* A missing file has no bytes; who reads them hears of it. */
+	if (r && r != -ENOENT)
+		return r;
+	seg->meta_len = meta.size;
+	seg->data_len = data.size;
+	seg->sized = true;
+	return 0;
+}
+
+/* Where the head is damaged: the position follows from the neighbours. */
+static int work_out_base_pos(struct segment *seg)
+{
+	struct plog *p = seg->plog;
+	uint32_t idx = plog_seg_of_offset(p, seg->base_offset);
+	struct segment *prev;
+	int r;
+
+	if (p->segs[idx] != seg || !idx) {
+		seg->base_pos = MIN(p->start_pos, p->end_pos);
+		return 0;
+	}
+	prev = p->segs[idx - 1];
+	r = segment_load(prev);
+	if (!r)
+		r = segment_size(prev);
+	if (r)
+		return r;
+	seg->base_pos = prev->base_pos + prev->data_len;
+	return 0;
+}
+
+static int take_head(struct segment *seg, const struct segment_head *h)
+{
+	char name[96];
+
+	snprintf(name, sizeof(name), "%020" PRId64 ".data", seg->base_offset);
+	if (strcmp(name, h->data_name)) {
+		seg->data_name = strdup(h->data_name);
+		if (!seg->data_name)
+			return -ENOMEM;
+	}
+	seg->generation = h->generation;
+	seg->base_pos = h->base_pos;
+	seg->seed = h->seed;
+	seg->prev_max_ts_ms = h->prev_max_ts_ms;
+	seg->created_ms = h->created_ms;
+	return 0;
+}
+
+int segment_load(struct segment *seg)
+{
+	struct plog *p = seg->plog;
+	uint8_t mem[FORMAT_HEAD_LEN];
+	struct segment_head h;
+	int fd, r;
+
+	if (seg->loaded)
+		return segment_size(seg);
+	fd = segment_fd(seg, SEGMENT_META);
+	r = fd < 0 ? fd : disk_read_full(p->disk, fd, mem, sizeof(mem), 0);
+	if (!r)
+		r = format_get_head(mem, sizeof(mem), &h);
+	if (!r && (memcmp(h.topic_id, p->topic_id, 16) || h.partition != p->partition))
+		return -ESTALE;
+	if (!r && h.base_offset != seg->base_offset)
+		r = -EBADMSG;
+	if (r == -EBADMSG || r == -EIO) {
+		if (r == -EBADMSG)
+			plog_set_fault(p, seg, SEGMENT_META, 0,
+				       "the head does not match its checksum");
+		r = work_out_base_pos(seg);
+		seg->bad_head = true;
+	} else if (!r) {
+		r = take_head(seg, &h);
+	}
+	if (r)
+		return r;
+	seg->loaded = true;
+	return segment_size(seg);
+}
+
+/* A file of an earlier attempt may stand there; nothing in it is the log's. */
+static int create_file(struct segment *seg, enum segment_file file, int *ret_fd)
+{
+	struct disk *d = seg->plog->disk;
+	char path[SEGMENT_PATH_MAX];
+	int fd, r;
+
+	segment_path(seg, file, path);
+	r = disk_open(d, path, DISK_CREATE, &fd);
+	if (r)
+		return r;
+	*ret_fd = fd;
+	return disk_truncate(d, fd, 0);
+}
+
+int segment_create(struct segment *seg, uint64_t base_pos, int64_t prev_max_ts_ms, int64_t now_ms)
+{
+	struct plog *p = seg->plog;
+	struct segment_head h = {
+		.partition = p->partition,
+		.base_offset = seg->base_offset,
+		.base_pos = base_pos,
+		.prev_max_ts_ms = prev_max_ts_ms,
+		.created_ms = now_ms,
+	};
+	struct buf b;
+	int r;
+
+	memcpy(h.topic_id, p->topic_id, 16);
+	snprintf(h.data_name, sizeof(h.data_name), "%020" PRId64 ".data", seg->base_offset);
+	buf_init(&b);
+	r = disk_random(p->disk, &h.seed, sizeof(h.seed));
+	format_put_head(&b, &h);
+	if (!r)
+		r = buf_err(&b);
+	if (!r)
+		r = segment_unlink(seg);
+	if (!r)
+		r = create_file(seg, SEGMENT_META, &seg->meta_fd);
+	if (!r)
+		r = disk_write(p->disk, seg->meta_fd, b.data, b.len, 0);
+	if (!r)
+		r = create_file(seg, SEGMENT_DATA, &seg->data_fd);
+	if (!r)
+		r = take_head(seg, &h);
+	buf_fini(&b);
+	if (r) {
+		segment_close(seg, true);
+		seg->leftover = segment_unlink(seg) != 0;
+		return r;
+	}
+	seg->loaded = seg->sized = seg->used = true;
+	seg->index.loaded = true;
+	seg->head_synced = false;
+	seg->meta_len = FORMAT_HEAD_LEN;
+	seg->write_seq++;
+	return 0;
+}
+
+static int unlink_file(struct segment *seg, enum segment_file file)
+{
+	char path[SEGMENT_PATH_MAX];
+	int r;
+
+	segment_path(seg, file, path);
+	r = disk_unlink(seg->plog->disk, path);
+	return r == -ENOENT ? 0 : r;
+}
+
+int segment_unlink_index(struct segment *seg)
+{
+	int r = unlink_file(seg, SEGMENT_INDEX);
+
+	return r ? r : unlink_file(seg, SEGMENT_TIMEINDEX);
+}
+
+int segment_unlink(struct segment *seg)
+{
+	int r = segment_unlink_index(seg);
+
+	if (!r)
+		r = unlink_file(seg, SEGMENT_DATA);
+	return r ? r : unlink_file(seg, SEGMENT_META);
+}
+
+/* A whole file; where it is missing, no bytes. */
+static int read_file(struct segment *seg, enum segment_file file, struct buf *b)
+{
+	struct disk *d = seg->plog->disk;
+	char path[SEGMENT_PATH_MAX];
+	struct disk_stat st;
+	ssize_t n;
+	int fd, r;
+
+	segment_path(seg, file, path);
+	r = disk_open(d, path, DISK_RDONLY, &fd);
+	if (r)
+		return r == -ENOENT ? 0 : r;
+	r = disk_fstat(d, fd, &st);
+	if (!r && st.size > SEGMENT_BYTES_MAX)
+		st.size = 0;
+	if (!r)
+		r = buf_reserve(b, st.size);
+	if (!r && st.size) {
+		n = disk_read(d, fd, b->data, st.size, 0);
+		if (n < 0)
+			r = (int)n;
+		else
+			b->len = (size_t)n;
+	}
+	int r2 = disk_close(d, fd);
+
+	return r ? r : r2;
+}
+
+static int index_load(struct segment *seg)
+{
+	struct buf offsets, times;
+	int r;
+
+	buf_init(&offsets);
+	buf_init(&times);
+	r = read_file(seg, SEGMENT_INDEX, &offsets);
+	if (!r)
+		r = read_file(seg, SEGMENT_TIMEINDEX, &times);
+	if (r == -EIO) { /* it is built again */
+		buf_reset(&offsets);
+		r = 0;
+	}
+	if (!r)
+		r = index_decode(&seg->index, offsets.data, offsets.len, times.data, times.len,
+				 seg->seed, seg->meta_len, seg->data_len);
+	buf_fini(&offsets);
+	buf_fini(&times);
+	if (!r)
+		seg->index.loaded = true;
+	return r;
+}
+
+/* The index as it stands on disk does not fit the descriptions: it is built from nothing. */
+static int index_restart(struct segment *seg)
+{
+	segment_index_drop(seg);
+	seg->index.loaded = true;
+	return segment_unlink_index(seg);
+}
+
+int segment_index(struct segment *seg, uint64_t meta_end)
+{
+	struct batch_cache *c = plog_cache(seg->plog);
+	struct index *x = &seg->index;
+	struct meta_scan s;
+	struct batch_head h;
+	int r = segment_load(seg);
+
+	if (r)
+		return r;
+	if (seg->bad_head)
+		return plog_set_fault(seg->plog, seg, SEGMENT_META, 0,
+				      "the head does not match its checksum");
+	if (!c)
+		return -ENOMEM;
+	r = x->loaded ? 0 : index_load(seg);
+	if (r || x->next.meta_pos >= meta_end)
+		return r;
+	meta_scan_init(&s, seg, &c->meta, x->next.meta_pos, meta_end);
+	while ((r = meta_scan_next(&s, &h)) > 0) {
+		const struct index_entry *last = x->cnt ? &x->entries[x->cnt - 1] : NULL;
+		bool is_new;
+
+		if (h.base_offset < seg->base_offset + x->next.offset ||
+		    (last && h.meta_pos == last->meta_pos &&
+		     (h.data_pos != last->data_pos ||
+		      h.base_offset != seg->base_offset + last->offset))) {
+			r = index_restart(seg);
+			return r ? r : segment_index(seg, meta_end);
+		}
+		r = index_add(x, &h, seg->base_offset, seg->base_pos,
+			      seg->plog->config.index_interval_bytes, s.gap, &is_new);
+		if (r)
+			return r;
+	}
+	if (!r) /* damage at the very end is passed too */
+		x->next.meta_pos = (uint32_t)meta_end;
+	return r;
+}
+
+void segment_index_wake(struct segment *seg)
+{
+	struct index *x = &seg->index;
+
+	if (x->loaded || seg->index_tried || seg->bad_head)
+		return;
+	seg->index_tried = true;
+	if (index_load(seg) || seg->meta_len - x->next.meta_pos > WAKE_LEN)
+		return;
+	/* A failure leaves the index behind the log, where the next reader finds it. */
+	if (segment_index(seg, seg->meta_len))
+		return;
+	POST(x->next.meta_pos == seg->meta_len);
+}
+
+void segment_index_batch(struct segment *seg, const struct batch_head *h)
+{
+	struct index *x = &seg->index;
+	bool is_new;
+
+	if (!x->loaded || x->next.meta_pos != h->meta_pos)
+		return;
+	if (index_add(x, h, seg->base_offset, seg->base_pos, seg->plog->config.index_interval_bytes,
+		      false, &is_new)) {
+		segment_index_drop(seg);
+		return;
+	}
+	if (!is_new || x->cnt < 2 || seg->tail_meta != h->meta_pos)
+		return;
+	/* The granule that was the last one is closed, and had been checked to its end. */
+	if (segment_set_verified(seg, x->cnt - 2))
+		seg->tail_meta = 0;
+}
+
+int segment_set_verified(struct segment *seg, uint32_t granule)
+{
+	uint32_t word = granule / 64;
+
+	if (word >= seg->verified_cap) {
+		uint32_t cap = MAX(word + 1, seg->verified_cap + seg->verified_cap / 2 + 1);
+		uint64_t *bits = realloc(seg->verified, cap * sizeof(*bits));
+
+		if (!bits)
+			return -ENOMEM;
+		memset(bits + seg->verified_cap, 0, (cap - seg->verified_cap) * sizeof(*bits));
+		seg->verified = bits;
+		seg->verified_cap = cap;
+	}
+	seg->verified[word] |= 1ULL << (granule % 64);
+	return 0;
+}
+
+void segment_index_drop(struct segment *seg)
+{
+	index_fini(&seg->index);
+	free(seg->verified);
+	seg->verified = NULL;
+	seg->verified_cap = 0;
+	seg->tail_meta = seg->tail_plain = 0;
+	seg->index_tried = false;
+}
+
+static int append_file(struct segment *seg, enum segment_file file, const struct buf *b,
+		       uint64_t pos)
+{
+	struct disk *d = seg->plog->disk;
+	char path[SEGMENT_PATH_MAX];
+	int fd, r, r2;
+
+	segment_path(seg, file, path);
+	r = disk_open(d, path, DISK_CREATE, &fd);
+	if (r)
+		return r;
+	r = disk_write(d, fd, b->data, b->len, pos);
+	if (!r) /* what stood behind is of no use */
+		r = disk_truncate(d, fd, pos + b->len);
+	r2 = disk_close(d, fd);
+	return r ? r : r2;
+}
+
+int segment_index_flush(struct segment *seg)
+{
+	struct index *x = &seg->index;
+	struct buf offsets, times;
+	uint32_t from = x->flushed;
+	int r;
+
+	if (!x->loaded || from >= x->cnt)
+		return 0;
+	buf_init(&offsets);
+	buf_init(&times);
+	index_encode(x, from, seg->seed, &offsets, &times);
+	r = buf_err(&offsets) ? buf_err(&offsets) : buf_err(&times);
+	if (!r)
+		r = append_file(seg, SEGMENT_INDEX, &offsets,
+				from ? INDEX_HEAD_LEN + (uint64_t)from * INDEX_ENTRY_LEN : 0);
+	if (!r)
+		r = append_file(seg, SEGMENT_TIMEINDEX, &times,
+				from ? INDEX_HEAD_LEN + (uint64_t)from * TIMEINDEX_ENTRY_LEN : 0);
+	if (!r)
+		x->flushed = x->cnt;
+	buf_fini(&offsets);
+	buf_fini(&times);
+	return r;
+}

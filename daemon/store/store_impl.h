@@ -1,0 +1,246 @@
+/*
+ * The inside of the store, shared by store.c, files.c, recovery.c, sync.c, journaling.c and
+ * upkeep.c. Nobody else includes this.
+ *
+ * What a partition's fsync goes through (enum fsync_state):
+ *
+ *            store_fsync            kick: small              write done
+ *   F_IDLE ---------------> F_WANT -----------> F_WRITE ---------------------+
+ *     ^                       |  kick: large, no ring, new segment           |
+ *     |                       +-----------> F_PLACE ---> F_POINT -> F_WRITE -+
+ *     |                                     in place     room in             |
+ *     |                                     done         the ring            |
+ *     +--------------- no ring or full: <---+                                |
+ *     +----------------------------------------------------------------------+
+ *                        (those who came meanwhile: F_WANT again)
+ *
+ * A sync in place (part->syncing) is a walk over the segments that are not stable, one request
+ * after the other; it serves F_PLACE, the ring's start, retention and shutdown alike.
+ *
+ * Raising a log start (enum raise_state): R_SYNC (in place) -> R_CKPT_WAIT -> R_CKPT (on its way)
+ * -> R_FORGET (waits for the ring) -> R_FORGET_WRITE -> plog_raise_start().
+ */
+#ifndef TOPICFS_STORE_STORE_IMPL_H
+#define TOPICFS_STORE_STORE_IMPL_H
+
+#include "daemon/store/checkpoint.h"
+#include "daemon/store/journal.h"
+#include "daemon/store/segment.h"
+#include "daemon/store/store.h"
+
+/* Single plain lines are described at this age. */
+#define STORE_DEBT_AGE_MS 5
+/* statfs is asked again after this time, or so many appended bytes. */
+#define STORE_SPACE_AGE_MS 100
+#define STORE_SPACE_BYTES (16U * MIB)
+/* Least reserve, and by how much more must be free before writing goes on: 1/8 of the reserve. */
+#define STORE_RESERVE_MIN (64U * MIB)
+/* Partitions that the background syncs at one time: leaves a pool thread for who waits. */
+#define STORE_SYNCS_BACKGROUND 2U
+/* Room allocated ahead in both files of a partition that is fsynced. */
+#define STORE_AHEAD_BYTES JOURNAL_FSYNC_MAX
+/* Stretches of one fsync: two files each of three segments; more go in place. */
+#define STORE_STRETCH_MAX 6U
+/* Bytes of the ring that are zeroed by one request. */
+#define STORE_ZERO_BYTES (1024U * 1024U)
+/* A partition's dirty bytes from which its write-out is worth a request. */
+#define STORE_WRITE_OUT_MIN (64U * 1024U)
+/* Write-outs under way at one time. */
+#define STORE_WRITE_OUTS 8U
+/* A checkpoint is due this long after something was synced that it does not tell. */
+#define STORE_CHECKPOINT_AGE_MS 5000
+/* A step of the wall clock against the other one that is told. */
+#define STORE_CLOCK_JUMP_MS 2000
+/* Files removed by one tick: unlink of a large one takes milliseconds. */
+#define STORE_UNLINKS_A_TICK 8U
+/* Idle descriptors are closed that often. */
+#define STORE_IDLE_MS 10000
+
+struct store_note {
+	struct list link;
+	enum store_event_kind kind;
+	uint64_t token;
+	struct plog *plog;
+	int err;
+	char *sentence; /* owned, or NULL */
+};
+
+enum fsync_state { F_IDLE, F_WANT, F_WRITE, F_PLACE, F_POINT };
+enum raise_state { R_NONE, R_SYNC, R_CKPT_WAIT, R_CKPT, R_FORGET, R_FORGET_WRITE };
+
+#define NO_BLOCK UINT64_MAX
+
+struct part;
+
+/* A plog and the way back from it. */
+struct plog_box {
+	struct plog plog;
+	struct part *part;
+};
+
+/* What the store knows of a partition; of most, only the entry. */
+struct part {
+	struct part *hash_next;
+	struct list all;
+	struct checkpoint_entry e; /* what the next checkpoint says; e.point: stable in place */
+	struct plog *plog;	   /* owned; NULL: not opened in this life */
+	bool exact;		   /* not opened: the log ends at e.point */
+	bool touched;		   /* appended to in this life */
+	bool deleted;		   /* in store->gone: freed when nothing is on its way */
+	char *recover_dir;	   /* owned; during the putting back only */
+	int debt_slot;		   /* of the life before, not opened since; -1: none */
+	uint64_t debt_sequence;
+
+	enum fsync_state fsync;
+	struct list fsync_link;	   /* in store->want, ->points or ->writing, as fsync says */
+	struct list next, carried; /* notes: those who wait; those of them who are on their way */
+	struct plog_point target;  /* what is on its way */
+
+	bool syncing, sync_again;
+	struct list sync_link; /* in store->sync_queue while it waits for a free request */
+	struct plog_point sync_target;
+	int64_t sync_base;	  /* segments below are done */
+	struct segment *sync_seg; /* referred to while its request is under way */
+	uint64_t sync_seq, sync_block;
+	struct disk_req req;
+
+	uint64_t ring_first, ring_last; /* blocks with entries not stable in place; NO_BLOCK */
+	struct list ring_link;		/* in store->journaled */
+
+	int64_t alloc_base; /* the segment that the next two speak of */
+	uint64_t alloc_meta, alloc_data;
+
+	uint64_t dirty_bytes;
+	struct list dirty_link;
+	int64_t debt_since_ms;
+
+	enum raise_state raise;
+	struct list raise_link; /* in store->raising */
+	int64_t raise_offset;
+	uint64_t raise_pos;
+};
+
+/* Growth of the ring file. */
+enum ring_state { RING_NONE, RING_WANTED, RING_ZEROS, RING_DIR, RING_ON };
+
+struct store {
+	struct disk *disk; /* borrowed */
+	struct store_config config;
+	uint8_t cluster_id[16], directory_id[16], boot_id[16];
+	bool clean_start, failed;
+
+	bool lock_direct;	  /* and was opened for direct writes */
+	int lock_fd, old_lock_fd; /* the journal's descriptor; -1 */
+	enum ring_state ring;
+	struct journal journal;
+	struct disk_req ring_reqs[2];
+	bool ring_half;		   /* one of two pieces is on disk */
+	unsigned ring_pending;	   /* requests of the write under way */
+	unsigned ring_unsubmitted; /* of them, the last ones, that the disk had no room for yet */
+	int make_fd;
+	uint64_t make_pos, ring_blocks;
+	void *zeros; /* owned while the ring is being made */
+	struct disk_req make_req;
+	uint8_t *scratch; /* STORE_STRETCH bytes on their way into the journal; owned */
+
+	int ckpt_fd, ckpt_old_fd; /* the old one while a request on it is under way; -1 */
+	uint64_t ckpt_sequence, incarnation;
+	size_t ckpt_slot_len;
+	unsigned ckpt_file; /* rises when the file is replaced */
+	struct buf ckpt_buf;
+	struct disk_req ckpt_req;
+	bool ckpt_busy, ckpt_wanted;
+	unsigned ckpt_req_file;
+	uint64_t ckpt_start; /* ring start that it makes possible */
+	int64_t ckpt_due_ms; /* mono; 0: nothing new to tell */
+
+	struct batch_cache *cache; /* shared by all logs; owned */
+	struct debt_table debts;
+	void *debt_mem; /* the mapping */
+	int debt_fd;
+
+	struct part **buckets;
+	uint32_t bucket_cnt, part_cnt, plog_cnt;
+	struct list parts;
+	struct list want, points, writing, sync_queue, journaled, raising, dirty, owing, gone;
+	unsigned syncs; /* parts that are syncing */
+	bool background;
+	uint64_t background_block;
+
+	struct {
+		struct disk_req req;
+		bool busy;
+	} outs[STORE_WRITE_OUTS];
+
+	struct list notes, free_notes;
+	unsigned reqs_under_way;
+
+	int64_t now_ms, mono_ms, skew_ms; /* as of the last tick; skew_ms = now - mono */
+	bool ticked;
+	int64_t retention_due_ms, space_due_ms, idle_due_ms;
+	uint64_t space_bytes; /* appended since statfs was asked */
+	struct disk_space space;
+	bool space_full;
+	uint64_t dirty_total;
+	bool gone_wanted, gone_syncing; /* "….gone" renames that are not synced yet; being synced */
+	bool gone_ready;		/* there are directories to be removed */
+	struct disk_req gone_req;
+	struct store_stats stats;
+};
+
+/* store.c */
+struct part *store_part_find(const struct store *s, const uint8_t topic_id[16], uint32_t partition);
+MUST_CHECK int store_part_get(struct store *s, const uint8_t topic_id[16], uint32_t partition,
+			      struct part **ret);
+void store_part_free(struct store *s, struct part *part);
+struct part *store_part_of(struct plog *p);
+MUST_CHECK int store_note_new(struct store *s, enum store_event_kind kind, uint64_t token,
+			      struct store_note **ret);
+void store_note_free(struct store *s, struct store_note *n);
+void store_tell(struct store *s, enum store_event_kind kind, struct plog *p, int err,
+		const char *fmt, ...) PRINTF_LIKE(5, 6);
+void store_fail(struct store *s, int err, const char *what, const char *name);
+MUST_CHECK int store_submit(struct store *s, struct disk_req *req, void *ctx);
+
+/* files.c */
+void store_hex(const uint8_t id[16], char ret[33]);
+MUST_CHECK int store_read_meta(struct store *s, bool *ret_found, struct store_open_report *rep);
+MUST_CHECK int store_write_meta(struct store *s);
+MUST_CHECK int store_write_marker(struct store *s);
+bool store_is_partition_dir(const char *name, uint32_t *ret_partition);
+MUST_CHECK int store_put_partition_id(struct store *s, const char *dir, const uint8_t id[16]);
+/* The topic id of a directory: from the head of a segment, else from its own file. -ENOENT: it
+ * has none. */
+MUST_CHECK int store_get_partition_id(struct store *s, const char *dir, uint8_t ret[16]);
+
+/* recovery.c */
+MUST_CHECK int store_lock(struct store *s, struct store_open_report *rep);
+MUST_CHECK int store_recover(struct store *s, struct store_open_report *rep);
+/* Syncs and drops from the cache what the floor does not cover, before it is trusted. */
+MUST_CHECK int store_settle(struct store *s, const char *dir, const struct checkpoint_entry *e);
+
+/* sync.c: in place, and the checkpoint */
+void sync_begin(struct store *s, struct part *part);
+void sync_on_disk(struct store *s, struct part *part);
+void sync_pump(struct store *s);
+void fsync_answer(struct store *s, struct part *part);
+void part_synced(struct store *s, struct part *part, const struct plog_point *point);
+void ckpt_begin(struct store *s);
+void ckpt_on_disk(struct store *s);
+MUST_CHECK int ckpt_write_now(struct store *s, bool at_close);
+MUST_CHECK int ckpt_grow(struct store *s, uint32_t cnt);
+
+/* journaling.c */
+void journal_kick(struct store *s);
+void journal_on_disk(struct store *s);
+void ring_make_step(struct store *s);
+void ring_step(struct store *s);
+MUST_CHECK int ring_begin(struct store *s, int fd, uint64_t block_cnt, uint64_t old_sequence);
+
+/* upkeep.c */
+void raise_step(struct store *s, struct part *part);
+void gone_step(struct store *s);
+void gone_on_disk(struct store *s);
+MUST_CHECK int space_check(struct store *s);
+
+#endif
