@@ -43,7 +43,8 @@ void histogram_put(struct histogram *h, int64_t us)
 	h->sum_us += (uint64_t)MAX(us, 0);
 }
 
-/* Topics by id: open addressing, at most half full, entries are serials (0: free, UINT64_MAX: removed). */
+/* Topics by id: open addressing, at most half full, entries are serials (0: free, UINT64_MAX:
+ * removed). */
 struct topic_map {
 	uint64_t *slots;
 	size_t cap, used;
@@ -113,7 +114,8 @@ static void topic_unref(void *ctx, struct be_topic *t)
 		topic_free(ctx, t);
 }
 
-/* Partitions up to cnt. What cannot be had stops the process: the metadata say that they are there. */
+/* Partitions up to cnt. What cannot be had stops the process: the metadata say that they are there.
+ */
 static void topic_grow(struct be_topic *t, uint32_t cnt)
 {
 	t->parts = realloc(t->parts, cnt * sizeof(struct be_partition *));
@@ -218,7 +220,8 @@ static void topic_remove(struct broker *b, struct be_topic *t)
 
 		t->parts[i]->log = NULL;
 		if (r)
-			LOG_AT(LOG_WARN, t->name, r, "partition %u is removed at the next start", i);
+			LOG_AT(LOG_WARN, t->name, r, "partition %u is removed at the next start",
+			       i);
 	}
 	if (!t->refs)
 		topic_free(b, t);
@@ -227,7 +230,8 @@ static void topic_remove(struct broker *b, struct be_topic *t)
 static void on_applied(void *ctx, const struct metadata_result *res, uint64_t token)
 {
 	struct broker *b = ctx;
-	const struct metadata_topic *mt = metadata_find_topic_id(metalog_state(b->meta), res->topic_id);
+	const struct metadata_topic *mt =
+		metadata_find_topic_id(metalog_state(b->meta), res->topic_id);
 	struct be_topic *t = topic_by_id(b, res->topic_id);
 	struct be_why why = { 0 };
 
@@ -287,8 +291,8 @@ static int topic_create(void *ctx, const char *name, const struct be_caller *c, 
 	int r;
 
 	if (strlen(name) > TOPIC_NAME_MAX) {
-		snprintf(why->text, sizeof(why->text),
-			 "a topic name has at most %d characters", TOPIC_NAME_MAX);
+		snprintf(why->text, sizeof(why->text), "a topic name has at most %d characters",
+			 TOPIC_NAME_MAX);
 		return -ENAMETOOLONG;
 	}
 	snprintf(cmd.name, sizeof(cmd.name), "%s", name);
@@ -326,7 +330,8 @@ static int topic_set_config(void *ctx, struct be_topic *t, const struct be_calle
 		snprintf(why->text, sizeof(why->text), "only its owner and root configure a topic");
 		return -EACCES;
 	}
-	r = topic_config_parse(text, len, &b->topic_defaults, cmd.changes, &cmd.change_cnt, sentence);
+	r = topic_config_parse(text, len, &b->topic_defaults, cmd.changes, &cmd.change_cnt,
+			       sentence);
 	if (r) {
 		snprintf(why->text, sizeof(why->text), "%s", sentence);
 		return r;
@@ -346,14 +351,15 @@ static int topic_set_perm(void *ctx, struct be_topic *t, const struct be_caller 
 				    .gid = perm->gid };
 
 	(void)c; /* the kernel has checked that, by default_permissions */
-	cmd.perms_mask = (uint8_t)((perm->set_mode ? METADATA_MODE : 0) |
-				   (perm->set_uid ? METADATA_UID : 0) |
-				   (perm->set_gid ? METADATA_GID : 0));
+	cmd.perms_mask =
+		(uint8_t)((perm->set_mode ? METADATA_MODE : 0) |
+			  (perm->set_uid ? METADATA_UID : 0) | (perm->set_gid ? METADATA_GID : 0));
 	memcpy(cmd.topic_id, t->id, 16);
 	return propose(ctx, &cmd, token, why);
 }
 
-/* One broker: it leads everything, so electing it is done, and there is nobody to move anything to. */
+/* One broker: it leads everything, so electing it is done, and there is nobody to move anything to.
+ */
 static int cluster_control(void *ctx, const struct be_caller *c, const char *text, size_t len,
 			   uint64_t token, struct be_why *why)
 {
@@ -376,7 +382,8 @@ static int cluster_control(void *ctx, const struct be_caller *c, const char *tex
 	}
 	if (!strcmp(verb, "reassign") &&
 	    sscanf(line, "reassign %249s %u %63s", topic, &part, rest) == 3) {
-		const struct metadata_topic *mt = metadata_find_topic(metalog_state(b->meta), topic);
+		const struct metadata_topic *mt =
+			metadata_find_topic(metalog_state(b->meta), topic);
 		char self[16];
 
 		if (!mt || part >= mt->partition_cnt) {
@@ -461,7 +468,8 @@ static int check_append(void *ctx, struct be_partition *p, struct be_why *why)
 	r = store_check_space(b->store);
 	if (r)
 		snprintf(why->text, sizeof(why->text),
-			 "the disk reserve is reached: retention, or room on the disk, makes it go on");
+			 "the disk reserve is reached: retention, or room on the disk, makes it go "
+			 "on");
 	return r;
 }
 
@@ -488,8 +496,8 @@ static int append_lines(void *ctx, struct be_partition *p, const struct iovec *i
 	return r;
 }
 
-static int append_records(void *ctx, struct be_partition *p, const struct record *recs, uint32_t cnt,
-			  struct plog_appended *ret, struct be_why *why)
+static int append_records(void *ctx, struct be_partition *p, const struct record *recs,
+			  uint32_t cnt, struct plog_appended *ret, struct be_why *why)
 {
 	struct broker *b = ctx;
 	int64_t start = broker_mono_us();
@@ -604,7 +612,8 @@ int broker_step(struct broker *b)
 			fs_on_done(b->fs, token, 0, NULL);
 		}
 	}
-	for (store_next_event(b->store, &ev); ev.kind != STORE_NONE; store_next_event(b->store, &ev)) {
+	for (store_next_event(b->store, &ev); ev.kind != STORE_NONE;
+	     store_next_event(b->store, &ev)) {
 		switch (ev.kind) {
 		case STORE_SYNCED:
 			on_synced(b, &ev);
@@ -624,7 +633,8 @@ int broker_step(struct broker *b)
 	return 0;
 }
 
-/* Logs that nobody has used are opened bit by bit: they too have retention, and may have faults to tell. */
+/* Logs that nobody has used are opened bit by bit: they too have retention, and may have faults to
+ * tell. */
 static bool open_some(struct broker *b)
 {
 	struct be_why why;

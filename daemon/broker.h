@@ -1,6 +1,6 @@
 /*
- * The broker: topics as the mount sees them (be_topic), made from the metadata; appends, fsyncs and texts.
- * The composition root: it alone knows the store, the metadata and the mount.
+ * The broker: topics as the mount sees them (be_topic), made from the metadata; appends, fsyncs and
+ * texts. The composition root: it alone knows the store, the metadata and the mount.
  *
  * One thread drives everything (loop.c). Nothing here waits for the device after broker_start().
  */
@@ -48,19 +48,20 @@ struct broker {
 };
 
 /*
- * Reads the metadata, makes the topics, registers this broker (a new incarnation) and waits for that to be stable.
- * Blocking. On an error sentence (SENTENCE_MAX) says why.
+ * Reads the metadata, makes the topics, registers this broker (a new incarnation) and waits for
+ * that to be stable. Blocking. On an error sentence (SENTENCE_MAX) says why.
  */
-MUST_CHECK int broker_start(struct broker *b, const struct broker_options *options, struct disk *disk,
-			    struct store *store, const struct store_open_report *report,
-			    char *sentence);
+MUST_CHECK int broker_start(struct broker *b, const struct broker_options *options,
+			    struct disk *disk, struct store *store,
+			    const struct store_open_report *report, char *sentence);
 void broker_fini(struct broker *b);
 /* The table that the mount is given. */
 void broker_backend(struct broker *b, struct backend *ret);
-/* Handles finished requests and events of the store. 0, or -EIO: a sync failed, the process must stop. */
+/* Handles finished requests and events of the store. 0, or -EIO: a sync failed, the process must
+ * stop. */
 MUST_CHECK int broker_step(struct broker *b);
-/* What is due: the store's ticks, and a few logs that nobody has opened yet. Returns the next time at which it
- * wants to be called, on CLOCK_MONOTONIC in ms. */
+/* What is due: the store's ticks, and a few logs that nobody has opened yet. Returns the next time
+ * at which it wants to be called, on CLOCK_MONOTONIC in ms. */
 int64_t broker_tick(struct broker *b);
 
 int64_t broker_now_ms(void);  /* CLOCK_REALTIME */

@@ -17,8 +17,8 @@ static void put_status(struct broker *b, struct be_topic *t, const char *prefix,
 
 		if (be.open_log(b, p, &why))
 			continue;
-		/* It tells offsets, so what is owed is described first; what that fails with the next
-		 * append meets too. */
+		/* It tells offsets, so what is owed is described first; what that fails with the
+		 * next append meets too. */
 		if (plog_describe(p->log))
 			continue;
 		if (*prefix)
@@ -28,8 +28,7 @@ static void put_status(struct broker *b, struct be_topic *t, const char *prefix,
 			   "end=%lld hw=%lld size=%llu",
 			   i, node, p->log->leader_epoch, node, node,
 			   (long long)p->log->start_offset, (long long)p->log->next_offset,
-			   (long long)p->log->next_offset,
-			   (unsigned long long)plog_bytes(p->log));
+			   (long long)p->log->next_offset, (unsigned long long)plog_bytes(p->log));
 		for (uint32_t k = 0; k < t->hot_key_cnt; k++)
 			buf_printf(out, "%s%s", k ? "," : " unordered=", t->hot_keys[k]);
 		buf_put_u8(out, '\n');
@@ -38,8 +37,7 @@ static void put_status(struct broker *b, struct be_topic *t, const char *prefix,
 
 static void put_config(struct broker *b, struct be_topic *t, struct buf *out)
 {
-	const struct metadata_topic *mt =
-		metadata_find_topic_id(metalog_state(b->meta), t->id);
+	const struct metadata_topic *mt = metadata_find_topic_id(metalog_state(b->meta), t->id);
 	struct topic_config c;
 
 	if (!mt)

@@ -1,9 +1,9 @@
 /*
  * `topicfs broker`: start, the one thread's loop, and the end.
  *
- * The thread that owns the mount owns everything. It reads /dev/fuse without waiting, spins a little while
- * requests keep coming (FUSE.md: one thread that spins a little beats many that sleep), and sleeps in poll
- * on the mount, the disk's finished requests, and signals.
+ * The thread that owns the mount owns everything. It reads /dev/fuse without waiting, spins a
+ * little while requests keep coming (FUSE.md: one thread that spins a little beats many that
+ * sleep), and sleeps in poll on the mount, the disk's finished requests, and signals.
  */
 #include "daemon/broker.h"
 #include "daemon/io/disk.h"
@@ -99,7 +99,8 @@ static char *absolute(const char *path)
 	return all;
 }
 
-/* Without dots and links, as /proc/self/mountinfo has it, though the last name may be a stale mount. */
+/* Without dots and links, as /proc/self/mountinfo has it, though the last name may be a stale
+ * mount. */
 static char *canonical(const char *path)
 {
 	char *all = absolute(path), *slash, *dir, *ret = NULL;
@@ -214,7 +215,8 @@ static int start(struct server *s, const struct broker_options *o)
 	return r;
 }
 
-/* One round: requests, finished disk work, what is due. 0; -ENODEV: unmounted; -EIO. *ret_cnt: requests. */
+/* One round: requests, finished disk work, what is due. 0; -ENODEV: unmounted; -EIO. *ret_cnt:
+ * requests. */
 static int turn(struct server *s, int64_t *deadline, unsigned *ret_cnt)
 {
 	int r;
@@ -253,8 +255,8 @@ static int sleep_until(struct server *s, int64_t deadline, bool *ret_stop)
 	if (pfd[1].revents)
 		io_disk_ack(s->disk);
 	if (pfd[2].revents && read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
-		LOG_AT(LOG_INFO, "broker", 0, "stopping: signal %u from process %u",
-		       info.ssi_signo, info.ssi_pid);
+		LOG_AT(LOG_INFO, "broker", 0, "stopping: signal %u from process %u", info.ssi_signo,
+		       info.ssi_pid);
 		*ret_stop = true;
 	}
 	return 0;
@@ -294,8 +296,7 @@ static bool something_waits(const struct server *s)
 {
 	if (!metalog_is_idle(s->broker.meta) || !list_is_empty(&s->fs.changes))
 		return true;
-	LIST_FOREACH(pos, &s->fs.handles)
-	{
+	LIST_FOREACH(pos, &s->fs.handles) {
 		if (!list_is_empty(&LIST_ENTRY(pos, struct handle, link)->parked))
 			return true;
 	}

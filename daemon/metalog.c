@@ -88,7 +88,8 @@ static int replay(struct metalog *m, char *sentence)
 		r = plog_batch(m->log, off, &b);
 		if (r) {
 			snprintf(sentence, SENTENCE_MAX, "metadata log at offset %lld: %.200s",
-				 (long long)off, *m->log->fault ? m->log->fault : log_errno_name(r));
+				 (long long)off,
+				 *m->log->fault ? m->log->fault : log_errno_name(r));
 			return r;
 		}
 		for (uint32_t i = (uint32_t)(off - b->head.base_offset); i < b->head.cnt; i++) {
@@ -125,8 +126,8 @@ int metalog_open(struct store *s, int64_t now_ms, metalog_applied_fn *fn, void *
 	m->last = &m->first;
 	m->md = metadata_new(store_cluster_id(s));
 	r = m->md ? store_plog(s, METALOG_TOPIC, metalog_topic_id, 0, &log_config, true, now_ms,
-			       &m->log) :
-		    -ENOMEM;
+			       &m->log)
+		  : -ENOMEM;
 	if (r && m->log && *m->log->fault)
 		snprintf(sentence, SENTENCE_MAX, "metadata log: %.250s", m->log->fault);
 	if (!r)

@@ -1,9 +1,9 @@
 /*
  * The metadata log of a quorum of one: commands (raft/metadata_cmd.h) are records of the partition
- * __cluster_metadata-0, in the same segment store as all others; the record's offset + 1 is the Raft index and
- * the batch's leader epoch the term. A change is appended, made stable, applied, and then answered, in this
- * order. Snapshots stand beside the segments as INDEX-TERM.checkpoint (Kafka's names), and the log
- * before the newest is removed.
+ * __cluster_metadata-0, in the same segment store as all others; the record's offset + 1 is the
+ * Raft index and the batch's leader epoch the term. A change is appended, made stable, applied, and
+ * then answered, in this order. Snapshots stand beside the segments as INDEX-TERM.checkpoint
+ * (Kafka's names), and the log before the newest is removed.
  */
 #ifndef TOPICFS_DAEMON_METALOG_H
 #define TOPICFS_DAEMON_METALOG_H
@@ -20,11 +20,12 @@ extern const uint8_t metalog_topic_id[16];
 
 struct metalog;
 
-/* Called for each command that was applied after metalog_open() returned. token: that of metalog_propose(). */
+/* Called for each command that was applied after metalog_open() returned. token: that of
+ * metalog_propose(). */
 typedef void metalog_applied_fn(void *ctx, const struct metadata_result *res, uint64_t token);
 
-/* Opens the log, loads the newest snapshot, replays what follows. Blocking. On an error sentence says why
- * (room: SENTENCE_MAX). */
+/* Opens the log, loads the newest snapshot, replays what follows. Blocking. On an error sentence
+ * says why (room: SENTENCE_MAX). */
 MUST_CHECK int metalog_open(struct store *s, int64_t now_ms, metalog_applied_fn *fn, void *ctx,
 			    struct metalog **ret, char *sentence);
 /* Takes NULL. */
@@ -33,8 +34,8 @@ struct metadata *metalog_state(struct metalog *m);
 /* The term of new commands: above that of every command before. */
 uint64_t metalog_term(const struct metalog *m);
 /*
- * Checks and appends a command. -EINPROGRESS: fn is called with token when it is stable and applied. 0 never;
- * other errnos: refused, with a sentence; nothing is stored.
+ * Checks and appends a command. -EINPROGRESS: fn is called with token when it is stable and
+ * applied. 0 never; other errnos: refused, with a sentence; nothing is stored.
  */
 MUST_CHECK int metalog_propose(struct metalog *m, const struct metadata_cmd *cmd, int64_t now_ms,
 			       uint64_t token, char *sentence);

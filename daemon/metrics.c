@@ -1,6 +1,6 @@
 /*
- * /metrics: OpenMetrics 1.0 text (https://prometheus.io/docs/specs/om/open_metrics_spec/). Everything is
- * counted where it happens, by plain additions; the text is made when somebody reads.
+ * /metrics: OpenMetrics 1.0 text (https://prometheus.io/docs/specs/om/open_metrics_spec/).
+ * Everything is counted where it happens, by plain additions; the text is made when somebody reads.
  */
 #include "daemon/broker.h"
 
@@ -34,7 +34,15 @@ static void sum_topic(const struct be_topic *t, struct topic_sum *ret)
 	}
 }
 
-enum topic_metric { RECORDS_IN, BYTES_IN, RECORDS_OUT, BYTES_OUT, RETAINED, PARTITIONS, METRIC_CNT };
+enum topic_metric {
+	RECORDS_IN,
+	BYTES_IN,
+	RECORDS_OUT,
+	BYTES_OUT,
+	RETAINED,
+	PARTITIONS,
+	METRIC_CNT
+};
 
 static const struct {
 	const char *name, *suffix, *type, *unit, *help;
@@ -44,7 +52,8 @@ static const struct {
 	[BYTES_IN] = { "topicfs_topic_in_bytes", "_total", "counter", "bytes",
 		       "Bytes of values appended since the start." },
 	[RECORDS_OUT] = { "topicfs_topic_records_out", "_total", "counter", "",
-			  "Records given one by one (json, msg, all); lines are counted in bytes." },
+			  "Records given one by one (json, msg, all); lines are counted in "
+			  "bytes." },
 	[BYTES_OUT] = { "topicfs_topic_out_bytes", "_total", "counter", "bytes",
 			"Bytes given to readers of single partitions since the start." },
 	[RETAINED] = { "topicfs_topic_retained_bytes", "", "gauge", "bytes",
@@ -117,7 +126,8 @@ static void put_one(struct buf *out, const char *name, const char *type, const c
 
 static void put_refusals(struct broker *b, struct buf *out)
 {
-	family(out, "topicfs_refusals", "counter", "", "Requests refused since the start, by errno.");
+	family(out, "topicfs_refusals", "counter", "",
+	       "Requests refused since the start, by errno.");
 	for (int err = 1; err < (int)ERRORS_ERRNO_CNT; err++) {
 		uint64_t cnt = errors_cnt(b->fs->errors, err);
 
@@ -163,12 +173,11 @@ static unsigned waiting_cnt(const struct fs *fs)
 {
 	unsigned cnt = 0;
 
-	LIST_FOREACH(pos, &fs->handles)
-	{
+	LIST_FOREACH(pos, &fs->handles) {
 		const struct handle *h = LIST_ENTRY(pos, const struct handle, link);
 
 		LIST_FOREACH(p, &h->parked)
-		cnt++;
+			cnt++;
 	}
 	return cnt;
 }

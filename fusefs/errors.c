@@ -18,6 +18,7 @@ struct error_line {
 struct errors {
 	struct error_line lines[ERRORS_LINE_CNT];
 	uint32_t first, cnt;	    /* of lines */
+	uint64_t total;		    /* lines ever put: the number of the next one */
 	uint32_t end_pos, byte_cnt; /* where the next line begins, and what all of them take */
 	uint64_t cnts[ERRORS_ERRNO_CNT];
 	uint8_t bytes[ERRORS_BYTES];
@@ -144,14 +145,23 @@ void errors_put(struct errors *e, int64_t now_ms, int err, uint32_t uid, uint32_
 		.uid = uid,
 	};
 	e->cnt++;
+	e->total++;
 	e->byte_cnt += l.len;
 	e->end_pos = (e->end_pos + l.len) % ERRORS_BYTES;
 }
 
 void errors_text(const struct errors *e, uint32_t uid, bool is_root, struct buf *out)
 {
-	for (uint32_t i = 0; i < e->cnt; i++) {
-		const struct error_line *l = &e->lines[(e->first + i) % ERRORS_LINE_CNT];
+	errors_text_since(e, 0, uid, is_root, out);
+}
+
+uint64_t errors_text_since(const struct errors *e, uint64_t seq, uint32_t uid, bool is_root,
+			   struct buf *out)
+{
+	uint64_t oldest = e->total - e->cnt;
+
+	for (uint64_t n = MAX(seq, oldest); n < e->total; n++) {
+		const struct error_line *l = &e->lines[(e->first + (n - oldest)) % ERRORS_LINE_CNT];
 		uint32_t head_len = MIN(l->len, ERRORS_BYTES - l->pos);
 
 		if (!is_root && l->uid != uid)
@@ -159,4 +169,5 @@ void errors_text(const struct errors *e, uint32_t uid, bool is_root, struct buf 
 		buf_put(out, e->bytes + l->pos, head_len);
 		buf_put(out, e->bytes, l->len - head_len);
 	}
+	return e->total;
 }

@@ -49,8 +49,8 @@ void errors_put(struct errors *e, int64_t now_ms, int err, uint32_t uid, uint32_
 void errors_text(const struct errors *e, uint32_t uid, bool is_root, struct buf *out);
 
 /*
- * The same from line number seq on (0: from the first), and the number that the next line will have: so a
- * reader who was given everything can ask for what came since.
+ * The same from line number seq on (0: from the first), and the number that the next line will
+ * have: so a reader who was given everything can ask for what came since.
  */
 uint64_t errors_text_since(const struct errors *e, uint64_t seq, uint32_t uid, bool is_root,
 			   struct buf *out);

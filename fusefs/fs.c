@@ -34,7 +34,7 @@ void fs_refuse(fuse_req_t req, int err, const struct where *w, const char *child
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	node_path(w, child, path, sizeof(path));
-	errors_put(fs->errors, fs->be.now_ms(fs->be.ctx), err, c.uid, c.pid, path, text);
+	errors_put(fs->errors, fs->be.now_ms(fs->be.ctx), err, c.uid, (uint32_t)c.pid, path, text);
 	fuse_reply_err(req, -err);
 }
 
@@ -60,7 +60,8 @@ void fs_note(struct fs *fs, int err, const struct be_caller *c, const struct han
 	char path[600];
 
 	handle_path(h, path, sizeof(path));
-	errors_put(fs->errors, fs->be.now_ms(fs->be.ctx), err, c->uid, c->pid, path, sentence);
+	errors_put(fs->errors, fs->be.now_ms(fs->be.ctx), err, c->uid, (uint32_t)c->pid, path,
+		   sentence);
 }
 
 const char *fs_log_fault(const struct be_partition *part, int err)

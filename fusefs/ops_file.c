@@ -345,14 +345,14 @@ static struct lock posix_lock(const struct handle *h, const struct fuse_file_inf
 {
 	return (struct lock){ .key = lock_key(h),
 			      .space = LOCK_SPACE_POSIX,
-			      .kind = lk->l_type == F_UNLCK ? LOCK_KIND_NONE :
-				      lk->l_type == F_WRLCK ? LOCK_KIND_EXCLUSIVE :
-							      LOCK_KIND_SHARED,
+			      .kind = lk->l_type == F_UNLCK   ? LOCK_KIND_NONE
+				      : lk->l_type == F_WRLCK ? LOCK_KIND_EXCLUSIVE
+							      : LOCK_KIND_SHARED,
 			      .owner = fi->lock_owner,
 			      .pid = (uint32_t)lk->l_pid,
 			      .start = (uint64_t)lk->l_start,
-			      .end = lk->l_len ? (uint64_t)(lk->l_start + lk->l_len - 1) :
-						 INT64_MAX };
+			      .end = lk->l_len ? (uint64_t)(lk->l_start + lk->l_len - 1)
+					       : INT64_MAX };
 }
 
 static void op_getlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lk)
@@ -389,9 +389,9 @@ static void op_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, 
 			     .owner = (uint64_t)(uintptr_t)h };
 
 	(void)ino;
-	want.kind = (op & ~LOCK_NB) == LOCK_UN ? LOCK_KIND_NONE :
-		    (op & ~LOCK_NB) == LOCK_EX ? LOCK_KIND_EXCLUSIVE :
-						 LOCK_KIND_SHARED;
+	want.kind = (op & ~LOCK_NB) == LOCK_UN	 ? LOCK_KIND_NONE
+		    : (op & ~LOCK_NB) == LOCK_EX ? LOCK_KIND_EXCLUSIVE
+						 : LOCK_KIND_SHARED;
 	do_lock(fs_of(req), req, h, &want, !(op & LOCK_NB));
 }
 

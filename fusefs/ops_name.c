@@ -78,7 +78,7 @@ static void plain_attr(struct fs *fs, const struct where *w, struct stat *st)
 	/* A timestamp is told from here on, so what is owed is described first. What that may fail
 	 * with, the next append and fsync meet too. */
 	if (!plog_describe(p->log))
-		set_ms(&st->st_mtim, p->log->mtime_ms);
+		set_ms(&st->st_mtim, MAX(p->log->mtime_ms, w->topic->created_ms));
 	st->st_size = (off_t)p->log->end_pos;
 	st->st_blocks = (blkcnt_t)((plog_data_bytes(p->log) + 511) / 512);
 	st->st_ctim = st->st_mtim;

@@ -31,6 +31,7 @@ static void on_init(void *userdata, struct fuse_conn_info *conn)
 	/* Requests are read into memory, since every byte of a write is looked at. */
 	conn->want = want & conn->capable;
 	conn->max_write = FUSE_WRITE_MAX;
+	conn->max_read = FUSE_WRITE_MAX; /* as the mount option says */
 	/* RELEASE is a background request: it must never queue behind others (FUSE.md, "Closing").
 	 */
 	conn->max_background = 65535;
@@ -292,10 +293,17 @@ int session_step(struct session *s)
 
 void session_detach(struct session *s)
 {
+	char type[64];
 	int r;
 
-	if (s->detached || s->ended)
+	if (s->detached)
 		return;
+	/* Where somebody else unmounted it, there is nothing of ours to take away. */
+	mounted_type(s->dir, type, sizeof(type));
+	if (strcmp(type, "fuse.topicfs") != 0) {
+		s->detached = true;
+		return;
+	}
 	r = detach(s->dir);
 	if (r)
 		LOG_AT(LOG_WARN, s->dir, r, "cannot be unmounted; it is closed all the same");
@@ -308,7 +316,7 @@ void session_free(struct session *s)
 		return;
 	session_detach(s);
 	/* Closing the device ends the connection; the mount point is free already. */
-	if (s->detached || s->ended)
+	if (s->detached)
 		close(fuse_session_fd(s->se));
 	else
 		fuse_session_unmount(s->se);

@@ -1,0 +1,30 @@
+/*
+ * Commands that this build does not have yet: they say so and fail.
+ */
+#include "daemon/commands.h"
+
+static int absent(const char *name)
+{
+	fprintf(stderr, "topicfs: %s is not in this build\n", name);
+	return EXIT_USAGE;
+}
+
+int cmd_verify(const char *dir)
+{
+	return absent("verify");
+}
+
+int cmd_dump(const char *path)
+{
+	return absent("dump");
+}
+
+int cmd_bench(int argc, char **argv)
+{
+	return absent("bench");
+}
+
+int cmd_top(const struct top_options *options)
+{
+	return absent("top");
+}
