@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """A consumer of all partitions of a topic, with poll(2): one process, no threads, no busy waiting.
 
-    examples/consume.py mnt/topics/dpkg                   new records, until Ctrl-C
-    examples/consume.py mnt/topics/dpkg earliest          all of them, then new ones
-    examples/consume.py mnt/topics/dpkg -- -10 --count 5  the last ten of each; ends after five
+    examples/consume.py mnt/topics/dpkg                      new records, until Ctrl-C
+    examples/consume.py mnt/topics/dpkg --from earliest      all of them, then new ones
+    examples/consume.py mnt/topics/dpkg --from -10 --count 5 the last ten of each; ends after 5
 
 Each line of output is partition, offset, key and value. Needs: Python's standard library.
 """
@@ -46,7 +46,8 @@ def read_records(fd, stream):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("topic")
-    p.add_argument("position", nargs="?", default="latest")
+    p.add_argument("--from", dest="position", default="latest", metavar="POSITION",
+                   help="earliest, latest (default), an offset, -N, or an RFC 3339 time")
     p.add_argument("--count", type=int, default=-1, help="end after so many records")
     args = p.parse_args()
     left = args.count
