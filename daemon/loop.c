@@ -335,6 +335,9 @@ static int finish(struct server *s, int r)
 		r = stop(s) ? -EIO : r;
 	else if (s->session)
 		session_detach(s->session);
+	/* Open files hold segments, so they go before the store. */
+	if (s->has_fs)
+		fs_fini(&s->fs);
 	if (s->store && r != -EIO && s->session) {
 		r2 = store_close(s->store, broker_now_ms());
 		if (r2)
@@ -342,8 +345,6 @@ static int finish(struct server *s, int r)
 	} else if (s->store) {
 		store_free(s->store);
 	}
-	if (s->has_fs)
-		fs_fini(&s->fs);
 	session_free(s->session);
 	broker_fini(&s->broker);
 	io_disk_free(s->disk);
