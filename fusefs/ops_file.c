@@ -321,6 +321,21 @@ static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 	}
 }
 
+/*
+ * Nothing is allocated ahead, and a log is not made longer. Not ENOSYS: of EOPNOTSUPP the C
+ * library's posix_fallocate() makes writes of NUL bytes, which would be records.
+ */
+static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
+			 struct fuse_file_info *fi)
+{
+	(void)ino;
+	(void)mode;
+	(void)off;
+	(void)len;
+	fs_refuse_handle(req, -EPERM, handle_of(fi),
+			 "a log is not allocated ahead; it grows by what is appended");
+}
+
 static void on_lock_interrupt(fuse_req_t req, void *data)
 {
 	struct parked *p = data;
@@ -427,6 +442,7 @@ void ops_set_files(struct fuse_lowlevel_ops *ops)
 	ops->fsync = op_fsync;
 	ops->poll = op_poll;
 	ops->lseek = op_lseek;
+	ops->fallocate = op_fallocate;
 	ops->getlk = op_getlk;
 	ops->setlk = op_setlk;
 	ops->flock = op_flock;
