@@ -1,55 +1,15 @@
-#include "tests/lib/simdisk.h"
+#include "tests/lib/simdisk_impl.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#define SECTOR 512U
-#define FD_MAX 1024
-
-struct simfile {
-	uint8_t *cur, *stable;
-	size_t len, stable_len, cap; /* both buffers have cap bytes, zeroed behind their lengths */
-	size_t alloc;		     /* room that was allocated beyond the length */
-	unsigned refs;		     /* names (cached and stable) and descriptors */
-	bool is_dir, mapped, warm, locked;
-	int64_t mtime_ms;
-};
-
-struct simname {
-	char *path;
-	struct simfile *cur, *stable;
-	uint64_t group; /* names that share their fate at a crash; 0: alone */
-};
-
-struct simfd {
-	struct simfile *file;
-	char *path;
-	bool direct, locks;
-};
-
-struct simdisk {
-	struct disk disk;
-	struct simname *names;
-	size_t name_cnt, name_cap;
-	struct simfd fds[FD_MAX];
-	int fd_top;
-	uint64_t rng, group, calls, failed, fail_at, fail_cnt, stop_at, space;
-	int fail_err;
-	unsigned cold_one_in;
-	bool no_direct;
-	int64_t now_ms;
-	uint8_t boot_id[16];
-	struct buf *trace;
-	struct list pending;
-};
 
 static struct simdisk *sim(struct disk *d)
 {
 	return CONTAINER_OF(d, struct simdisk, disk);
 }
 
-static uint64_t rnd(struct simdisk *d)
+uint64_t sim_rnd(struct simdisk *d)
 {
 	uint64_t z = d->rng += 0x9e3779b97f4a7c15ULL;
 
@@ -64,7 +24,7 @@ static void *must(void *p)
 	return p;
 }
 
-static void file_unref(struct simfile *f)
+void sim_file_unref(struct simfile *f)
 {
 	if (!f || --f->refs)
 		return;
@@ -73,7 +33,7 @@ static void file_unref(struct simfile *f)
 	free(f);
 }
 
-static struct simfile *file_ref(struct simfile *f)
+struct simfile *sim_file_ref(struct simfile *f)
 {
 	if (f)
 		f->refs++;
@@ -135,14 +95,14 @@ static const char *in_dir(const char *path, const char *dir)
 	return path + len + 1;
 }
 
-static struct simfile *lookup(struct simdisk *d, const char *path)
+struct simfile *sim_lookup(struct simdisk *d, const char *path)
 {
 	struct simname *n = name_find(d, path);
 
 	return n ? n->cur : NULL;
 }
 
-static bool has_parent(struct simdisk *d, const char *path, bool stable)
+bool sim_has_parent(struct simdisk *d, const char *path, bool stable)
 {
 	const char *slash = strrchr(path, '/');
 	struct simname *n;
@@ -186,7 +146,7 @@ static int enter(struct simdisk *d, const char *op, const char *path, uint64_t p
 	return d->fail_err;
 }
 
-static struct simfd *fd_get(struct simdisk *d, int fd)
+struct simfd *sim_fd_get(struct simdisk *d, int fd)
 {
 	ASSERT(fd >= 0 && fd < FD_MAX && d->fds[fd].file);
 	return &d->fds[fd];
@@ -204,12 +164,12 @@ static int sim_open(struct disk *disk, const char *path, unsigned flags, int *re
 		return r;
 	if (flags & DISK_DIRECT && d->no_direct)
 		return -EINVAL;
-	f = lookup(d, path);
+	f = sim_lookup(d, path);
 	if (f && flags & DISK_EXCL)
 		return -EEXIST;
 	if (f && f->is_dir)
 		return -EISDIR;
-	if (!f && (!(flags & DISK_CREATE) || !has_parent(d, path, false)))
+	if (!f && (!(flags & DISK_CREATE) || !sim_has_parent(d, path, false)))
 		return -ENOENT;
 	while (fd < FD_MAX && d->fds[fd].file)
 		fd++;
@@ -220,10 +180,10 @@ static int sim_open(struct disk *disk, const char *path, unsigned flags, int *re
 
 		f = must(calloc(1, sizeof(*f)));
 		f->mtime_ms = d->now_ms;
-		n->cur = file_ref(f);
+		n->cur = sim_file_ref(f);
 	}
 	d->fds[fd] = (struct simfd){
-		.file = file_ref(f),
+		.file = sim_file_ref(f),
 		.path = must(strdup(path)),
 		.direct = flags & DISK_DIRECT,
 	};
@@ -233,11 +193,11 @@ static int sim_open(struct disk *disk, const char *path, unsigned flags, int *re
 
 static void fd_close(struct simdisk *d, int fd)
 {
-	struct simfd *s = fd_get(d, fd);
+	struct simfd *s = sim_fd_get(d, fd);
 
 	if (s->locks)
 		s->file->locked = false;
-	file_unref(s->file);
+	sim_file_unref(s->file);
 	free(s->path);
 	*s = (struct simfd){ 0 };
 }
@@ -246,7 +206,7 @@ static int sim_close(struct disk *disk, int fd)
 {
 	struct simdisk *d = sim(disk);
 
-	enter(d, "close", fd_get(d, fd)->path, 0, 0, 0);
+	enter(d, "close", sim_fd_get(d, fd)->path, 0, 0, 0);
 	fd_close(d, fd);
 	return 0;
 }
@@ -254,7 +214,7 @@ static int sim_close(struct disk *disk, int fd)
 static ssize_t sim_read(struct disk *disk, int fd, void *buf, size_t len, uint64_t pos)
 {
 	struct simdisk *d = sim(disk);
-	struct simfd *s = fd_get(d, fd);
+	struct simfd *s = sim_fd_get(d, fd);
 	struct simfile *f = s->file;
 	const uint8_t *from = s->direct ? f->stable : f->cur;
 	size_t have = s->direct ? f->stable_len : f->len;
@@ -262,13 +222,13 @@ static ssize_t sim_read(struct disk *disk, int fd, void *buf, size_t len, uint64
 
 	if (r && r != SIMDISK_SHORT)
 		return r;
-	if (disk->nowait && d->cold_one_in && !f->warm && rnd(d) % d->cold_one_in == 0) {
+	if (disk->nowait && d->cold_one_in && !f->warm && sim_rnd(d) % d->cold_one_in == 0) {
 		disk->cold.fd = fd;
 		disk->cold.pos = pos;
 		disk->cold.len = len;
 		return -EAGAIN;
 	}
-	if (disk->nowait && f->warm && rnd(d) % 8 == 0)
+	if (disk->nowait && f->warm && sim_rnd(d) % 8 == 0)
 		f->warm = false;
 	if (pos >= have)
 		return 0;
@@ -293,8 +253,8 @@ static size_t take_space(struct simdisk *d, struct simfile *f, uint64_t pos, siz
 	return need >= len ? 0 : len - need;
 }
 
-static void put_bytes(struct simdisk *d, struct simfile *f, const void *data, size_t len,
-		      uint64_t pos, bool durable)
+void sim_put_bytes(struct simdisk *d, struct simfile *f, const void *data, size_t len, uint64_t pos,
+		   bool durable)
 {
 	if (!len)
 		return;
@@ -311,7 +271,7 @@ static void put_bytes(struct simdisk *d, struct simfile *f, const void *data, si
 static ssize_t sim_writev(struct disk *disk, int fd, const struct iovec *iov, int cnt, uint64_t pos)
 {
 	struct simdisk *d = sim(disk);
-	struct simfd *s = fd_get(d, fd);
+	struct simfd *s = sim_fd_get(d, fd);
 	size_t len = 0, done = 0, room;
 	int r;
 
@@ -321,13 +281,14 @@ static ssize_t sim_writev(struct disk *disk, int fd, const struct iovec *iov, in
 	if (r == -EINTR || d->calls > d->stop_at)
 		return r;
 	/* A call that fails with an error had written a part before, in one call that was short. */
-	room = take_space(d, s->file, pos, r == -EIO || r == -ENOSPC ? rnd(d) % MAX(len, 1) : len);
+	room = take_space(d, s->file, pos,
+			  r == -EIO || r == -ENOSPC ? sim_rnd(d) % MAX(len, 1) : len);
 	if (r == SIMDISK_SHORT && room > 1)
 		room /= 2;
 	for (int i = 0; i < cnt && done < room; i++) {
 		size_t n = MIN(iov[i].iov_len, room - done);
 
-		put_bytes(d, s->file, iov[i].iov_base, n, pos + done, s->direct);
+		sim_put_bytes(d, s->file, iov[i].iov_base, n, pos + done, s->direct);
 		done += n;
 	}
 	if (r && r != SIMDISK_SHORT)
@@ -338,9 +299,9 @@ static ssize_t sim_writev(struct disk *disk, int fd, const struct iovec *iov, in
 static int sim_truncate(struct disk *disk, int fd, uint64_t len)
 {
 	struct simdisk *d = sim(disk);
-	struct simfile *f = fd_get(d, fd)->file;
+	struct simfile *f = sim_fd_get(d, fd)->file;
 	size_t have = MAX(f->len, f->alloc);
-	int r = enter(d, "truncate", fd_get(d, fd)->path, 0, len, MAY_IO);
+	int r = enter(d, "truncate", sim_fd_get(d, fd)->path, 0, len, MAY_IO);
 
 	if (r)
 		return r;
@@ -358,9 +319,9 @@ static int sim_truncate(struct disk *disk, int fd, uint64_t len)
 static int sim_allocate(struct disk *disk, int fd, uint64_t pos, uint64_t len)
 {
 	struct simdisk *d = sim(disk);
-	struct simfile *f = fd_get(d, fd)->file;
+	struct simfile *f = sim_fd_get(d, fd)->file;
 	size_t have = MAX(f->len, f->alloc);
-	int r = enter(d, "allocate", fd_get(d, fd)->path, pos, len, MAY_IO | MAY_SPACE);
+	int r = enter(d, "allocate", sim_fd_get(d, fd)->path, pos, len, MAY_IO | MAY_SPACE);
 
 	if (r)
 		return r;
@@ -376,10 +337,10 @@ static int sim_allocate(struct disk *disk, int fd, uint64_t pos, uint64_t len)
 static int sim_fsync(struct disk *disk, int fd)
 {
 	struct simdisk *d = sim(disk);
-	int r = enter(d, "fsync", fd_get(d, fd)->path, 0, 0, MAY_IO);
+	int r = enter(d, "fsync", sim_fd_get(d, fd)->path, 0, 0, MAY_IO);
 
 	if (!r)
-		file_sync(fd_get(d, fd)->file);
+		file_sync(sim_fd_get(d, fd)->file);
 	return r;
 }
 
@@ -396,7 +357,7 @@ static void fill_stat(const struct simfile *f, struct disk_stat *ret)
 static int sim_stat(struct disk *disk, const char *path, struct disk_stat *ret)
 {
 	struct simdisk *d = sim(disk);
-	struct simfile *f = lookup(d, path);
+	struct simfile *f = sim_lookup(d, path);
 	int r = enter(d, "stat", path, 0, 0, MAY_IO);
 
 	if (r)
@@ -410,10 +371,10 @@ static int sim_stat(struct disk *disk, const char *path, struct disk_stat *ret)
 static int sim_fstat(struct disk *disk, int fd, struct disk_stat *ret)
 {
 	struct simdisk *d = sim(disk);
-	int r = enter(d, "fstat", fd_get(d, fd)->path, 0, 0, MAY_IO);
+	int r = enter(d, "fstat", sim_fd_get(d, fd)->path, 0, 0, MAY_IO);
 
 	if (!r)
-		fill_stat(fd_get(d, fd)->file, ret);
+		fill_stat(sim_fd_get(d, fd)->file, ret);
 	return r;
 }
 
@@ -439,7 +400,7 @@ static void rename_one(struct simdisk *d, const char *from, const char *to)
 	f = n->cur;
 	n->cur = NULL;
 	n = name_find(d, to);
-	file_unref(n->cur);
+	sim_file_unref(n->cur);
 	n->cur = f;
 	join_groups(d, from, to);
 }
@@ -452,7 +413,7 @@ static int sim_rename(struct disk *disk, const char *from, const char *to)
 
 	if (r)
 		return r;
-	if (!lookup(d, from) || !has_parent(d, to, false))
+	if (!sim_lookup(d, from) || !sim_has_parent(d, to, false))
 		return -ENOENT;
 	rename_one(d, from, to);
 	for (size_t i = 0; i < cnt; i++) {
@@ -483,7 +444,7 @@ static int sim_unlink(struct disk *disk, const char *path)
 		return -EISDIR;
 	if (n->cur->refs - (n->stable == n->cur) == 1)
 		d->space += MAX(n->cur->len, n->cur->alloc);
-	file_unref(n->cur);
+	sim_file_unref(n->cur);
 	n->cur = NULL;
 	return 0;
 }
@@ -496,9 +457,9 @@ static int sim_mkdir(struct disk *disk, const char *path)
 
 	if (r)
 		return r;
-	if (lookup(d, path))
+	if (sim_lookup(d, path))
 		return -EEXIST;
-	if (!has_parent(d, path, false))
+	if (!sim_has_parent(d, path, false))
 		return -ENOENT;
 	n = name_get(d, path);
 	n->cur = must(calloc(1, sizeof(*n->cur)));
@@ -520,18 +481,18 @@ static int sim_rmdir(struct disk *disk, const char *path)
 	for (size_t i = 0; i < d->name_cnt; i++)
 		if (d->names[i].cur && in_dir(d->names[i].path, path))
 			return -ENOTEMPTY;
-	file_unref(n->cur);
+	sim_file_unref(n->cur);
 	n->cur = NULL;
 	return 0;
 }
 
-static void name_sync(struct simname *n)
+void sim_name_sync(struct simname *n)
 {
 	struct simfile *old = n->stable;
 
-	n->stable = file_ref(n->cur);
+	n->stable = sim_file_ref(n->cur);
 	n->group = 0;
-	file_unref(old);
+	sim_file_unref(old);
 }
 
 static void dir_sync(struct simdisk *d, const char *path)
@@ -541,10 +502,10 @@ static void dir_sync(struct simdisk *d, const char *path)
 
 		if (!in_dir(d->names[i].path, path))
 			continue;
-		name_sync(&d->names[i]);
+		sim_name_sync(&d->names[i]);
 		for (size_t k = 0; group && k < d->name_cnt; k++)
 			if (d->names[k].group == group)
-				name_sync(&d->names[k]);
+				sim_name_sync(&d->names[k]);
 	}
 }
 
@@ -555,7 +516,7 @@ static int sim_sync_dir(struct disk *disk, const char *path)
 
 	if (r)
 		return r;
-	if (strcmp(path, ".") && !lookup(d, path))
+	if (strcmp(path, ".") && !sim_lookup(d, path))
 		return -ENOENT;
 	dir_sync(d, path);
 	return 0;
@@ -568,7 +529,7 @@ static int sim_list(struct disk *disk, const char *path, disk_name_fn *fn, void 
 
 	if (r)
 		return r;
-	if (strcmp(path, ".") && !lookup(d, path))
+	if (strcmp(path, ".") && !sim_lookup(d, path))
 		return -ENOENT;
 	for (size_t i = 0; !r && i < d->name_cnt; i++) {
 		const char *name = d->names[i].cur ? in_dir(d->names[i].path, path) : NULL;
@@ -582,8 +543,8 @@ static int sim_list(struct disk *disk, const char *path, disk_name_fn *fn, void 
 static int sim_map(struct disk *disk, int fd, size_t len, void **ret)
 {
 	struct simdisk *d = sim(disk);
-	struct simfile *f = fd_get(d, fd)->file;
-	int r = enter(d, "map", fd_get(d, fd)->path, 0, len, MAY_IO);
+	struct simfile *f = sim_fd_get(d, fd)->file;
+	int r = enter(d, "map", sim_fd_get(d, fd)->path, 0, len, MAY_IO);
 
 	if (r)
 		return r;
@@ -602,7 +563,7 @@ static void sim_unmap(struct disk *disk, void *mem, size_t len)
 static int sim_lock(struct disk *disk, int fd)
 {
 	struct simdisk *d = sim(disk);
-	struct simfd *s = fd_get(d, fd);
+	struct simfd *s = sim_fd_get(d, fd);
 	int r = enter(d, "lock", s->path, 0, 0, MAY_IO);
 
 	if (r)
@@ -632,13 +593,13 @@ static int sim_boot_id(struct disk *disk, uint8_t ret[16])
 static int sim_random(struct disk *disk, void *buf, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		((uint8_t *)buf)[i] = (uint8_t)rnd(sim(disk));
+		((uint8_t *)buf)[i] = (uint8_t)sim_rnd(sim(disk));
 	return 0;
 }
 
 static int64_t perform(struct simdisk *d, struct disk_req *q)
 {
-	struct simfd *s = fd_get(d, q->fd);
+	struct simfd *s = sim_fd_get(d, q->fd);
 	static const char *const names[] = {
 		"aread", "awrite", "afdatasync", "async_segment", "awrite_sync", "awrite_out",
 	};
@@ -655,13 +616,13 @@ static int64_t perform(struct simdisk *d, struct disk_req *q)
 	case DISK_OP_WRITE:
 		if (take_space(d, s->file, q->pos, q->len) < q->len)
 			return -ENOSPC;
-		put_bytes(d, s->file, q->buf, q->len, q->pos, true);
+		sim_put_bytes(d, s->file, q->buf, q->len, q->pos, true);
 		return (int64_t)q->len;
 	case DISK_OP_FDATASYNC:
 		file_sync(s->file);
 		return 0;
 	case DISK_OP_SYNC_SEGMENT:
-		file_sync(fd_get(d, q->fd2)->file);
+		file_sync(sim_fd_get(d, q->fd2)->file);
 		file_sync(s->file);
 		if (q->dir)
 			dir_sync(d, q->dir);
@@ -671,7 +632,7 @@ static int64_t perform(struct simdisk *d, struct disk_req *q)
 	case DISK_OP_WRITE_SYNC:
 		if (take_space(d, s->file, q->pos, q->len) < q->len)
 			return -ENOSPC;
-		put_bytes(d, s->file, q->buf, q->len, q->pos, false);
+		sim_put_bytes(d, s->file, q->buf, q->len, q->pos, false);
 		file_sync(s->file);
 		return (int64_t)q->len;
 	case DISK_OP_WRITE_OUT:
@@ -686,7 +647,7 @@ static int sim_submit(struct disk *disk, struct disk_req *q)
 
 	list_init(&q->link);
 	/* Done at once, or when it is reaped. INT64_MIN: not yet. */
-	q->res = rnd(d) & 1 ? perform(d, q) : INT64_MIN;
+	q->res = sim_rnd(d) & 1 ? perform(d, q) : INT64_MIN;
 	list_put(&d->pending, &q->link);
 	return 0;
 }
@@ -700,7 +661,7 @@ static struct disk_req *sim_reap(struct disk *disk)
 		cnt++;
 	if (!cnt)
 		return NULL;
-	pick = rnd(d) % cnt;
+	pick = sim_rnd(d) % cnt;
 	LIST_FOREACH(l, &d->pending) {
 		struct disk_req *q = LIST_ENTRY(l, struct disk_req, link);
 
@@ -716,7 +677,7 @@ static struct disk_req *sim_reap(struct disk *disk)
 
 static bool sim_is_warm(struct disk *disk, int fd, uint64_t pos, size_t len)
 {
-	return !sim(disk)->cold_one_in || fd_get(sim(disk), fd)->file->warm;
+	return !sim(disk)->cold_one_in || sim_fd_get(sim(disk), fd)->file->warm;
 }
 
 static int sim_os_fd(struct disk *disk, int fd)
@@ -765,7 +726,7 @@ struct simdisk *simdisk_new(uint64_t seed)
 	return d;
 }
 
-static void close_all(struct simdisk *d)
+void sim_close_all(struct simdisk *d)
 {
 	for (int fd = 0; fd < FD_MAX; fd++)
 		if (d->fds[fd].file)
@@ -776,10 +737,10 @@ void simdisk_free(struct simdisk *d)
 {
 	if (!d)
 		return;
-	close_all(d);
+	sim_close_all(d);
 	for (size_t i = 0; i < d->name_cnt; i++) {
-		file_unref(d->names[i].cur);
-		file_unref(d->names[i].stable);
+		sim_file_unref(d->names[i].cur);
+		sim_file_unref(d->names[i].stable);
 		free(d->names[i].path);
 	}
 	free(d->names);
@@ -789,198 +750,4 @@ void simdisk_free(struct simdisk *d)
 struct disk *simdisk_disk(struct simdisk *d)
 {
 	return &d->disk;
-}
-
-/* Writes under way reach the device or not. */
-static void finish_pending(struct simdisk *d, bool crash)
-{
-	LIST_FOREACH_SAFE(l, tmp, &d->pending) {
-		struct disk_req *q = LIST_ENTRY(l, struct disk_req, link);
-
-		list_remove(&q->link);
-		if (q->res != INT64_MIN || (q->op != DISK_OP_WRITE && q->op != DISK_OP_WRITE_SYNC))
-			continue;
-		if (!crash && rnd(d) & 1)
-			continue;
-		for (size_t at = 0; at < q->len; at += SECTOR)
-			if (!crash || rnd(d) & 1)
-				put_bytes(d, fd_get(d, q->fd)->file, (uint8_t *)q->buf + at,
-					  MIN(SECTOR, q->len - at), q->pos + at,
-					  q->op == DISK_OP_WRITE);
-	}
-}
-
-static void settle(struct simdisk *d)
-{
-	close_all(d);
-	d->stop_at = UINT64_MAX;
-	d->fail_at = 0;
-}
-
-void simdisk_kill(struct simdisk *d)
-{
-	finish_pending(d, false);
-	settle(d);
-}
-
-/* Only what was being changed: a sector that is written again keeps its other bytes. */
-static void garble(struct simdisk *d, struct simfile *f, size_t at, size_t n)
-{
-	size_t end = at + n;
-
-	while (f->cur[at] == f->stable[at])
-		at++;
-	while (f->cur[end - 1] == f->stable[end - 1])
-		end--;
-	for (; at < end; at++)
-		f->stable[at] = (uint8_t)rnd(d);
-}
-
-static void file_crash(struct simdisk *d, struct simfile *f)
-{
-	size_t len, lo = MIN(f->len, f->stable_len), hi = MAX(f->len, f->stable_len);
-
-	switch (rnd(d) % 3) {
-	case 0:
-		len = f->stable_len;
-		break;
-	case 1:
-		len = f->len;
-		break;
-	default:
-		len = lo + rnd(d) % (hi - lo + 1);
-		break;
-	}
-	for (size_t at = 0; at < f->cap; at += SECTOR) {
-		size_t n = MIN(SECTOR, f->cap - at);
-
-		if (!memcmp(f->cur + at, f->stable + at, n))
-			continue;
-		switch (rnd(d) % 5) {
-		case 0:
-		case 1:
-			memcpy(f->stable + at, f->cur + at, n);
-			break;
-		case 2:
-			garble(d, f, at, n);
-			break;
-		default:
-			break;
-		}
-	}
-	if (len < f->cap)
-		memset(f->stable + len, 0, f->cap - len);
-	f->stable_len = f->len = len;
-	if (f->cap)
-		memcpy(f->cur, f->stable, f->cap);
-	f->alloc = MAX(f->alloc, len);
-}
-
-void simdisk_crash(struct simdisk *d, uint64_t seed)
-{
-	uint64_t salt;
-
-	d->rng ^= seed * 0x2545f4914f6cdd1dULL;
-	salt = rnd(d);
-	finish_pending(d, true);
-	settle(d);
-	for (size_t i = 0; i < d->name_cnt; i++) {
-		struct simname *n = &d->names[i];
-		uint64_t coin = n->group ? (n->group * salt) >> 40 : rnd(d);
-
-		if (n->cur != n->stable && coin & 1)
-			name_sync(n);
-	}
-	for (size_t i = 0; i < d->name_cnt; i++) {
-		struct simname *n = &d->names[i];
-		struct simfile *old = n->cur;
-
-		if (n->stable && !has_parent(d, n->path, true)) {
-			file_unref(n->stable);
-			n->stable = NULL;
-		}
-		n->cur = file_ref(n->stable);
-		n->group = 0;
-		file_unref(old);
-	}
-	for (size_t i = 0; i < d->name_cnt; i++)
-		if (d->names[i].cur && !d->names[i].cur->is_dir)
-			file_crash(d, d->names[i].cur);
-	sim_random(&d->disk, d->boot_id, sizeof(d->boot_id));
-}
-
-void simdisk_fail(struct simdisk *d, uint64_t nth, uint64_t cnt, int err)
-{
-	d->fail_at = nth ? d->calls + nth : 0;
-	d->fail_cnt = cnt;
-	d->fail_err = err;
-}
-
-uint64_t simdisk_call_cnt(const struct simdisk *d)
-{
-	return d->calls;
-}
-
-uint64_t simdisk_failed_cnt(const struct simdisk *d)
-{
-	return d->failed;
-}
-
-void simdisk_stop_after(struct simdisk *d, uint64_t cnt)
-{
-	d->stop_at = cnt == UINT64_MAX ? cnt : d->calls + cnt;
-}
-
-void simdisk_set_free(struct simdisk *d, uint64_t bytes)
-{
-	d->space = bytes;
-}
-
-void simdisk_set_cold(struct simdisk *d, unsigned one_in)
-{
-	d->cold_one_in = one_in;
-}
-
-void simdisk_refuse_direct(struct simdisk *d, bool refuse)
-{
-	d->no_direct = refuse;
-}
-
-void simdisk_set_now(struct simdisk *d, int64_t now_ms)
-{
-	d->now_ms = now_ms;
-}
-
-void simdisk_trace(struct simdisk *d, struct buf *b)
-{
-	d->trace = b;
-}
-
-uint8_t *simdisk_bytes(struct simdisk *d, const char *path, size_t *ret_len)
-{
-	struct simfile *f = lookup(d, path);
-
-	if (!f)
-		return NULL;
-	*ret_len = f->len;
-	return f->cur;
-}
-
-void simdisk_flip(struct simdisk *d, const char *path, size_t pos, uint8_t mask)
-{
-	struct simfile *f = must(lookup(d, path));
-
-	ASSERT(pos < f->len);
-	f->cur[pos] ^= mask;
-	if (pos < f->stable_len)
-		f->stable[pos] ^= mask;
-}
-
-unsigned simdisk_open_cnt(const struct simdisk *d)
-{
-	unsigned cnt = 0;
-
-	for (int fd = 0; fd < FD_MAX; fd++)
-		cnt += d->fds[fd].file != NULL;
-	return cnt;
 }
