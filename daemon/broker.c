@@ -618,13 +618,12 @@ int broker_step(struct broker *b)
 		case STORE_SYNCED:
 			on_synced(b, &ev);
 			break;
+		/* The store has written its sentences into the log. */
 		case STORE_FAILED:
-			LOG_AT(LOG_ERROR, "store", ev.err, "%s; the broker stops", ev.sentence);
+			LOG_AT(LOG_ERROR, "broker", ev.err, "stops: the store failed");
 			return -EIO;
 		case STORE_SPACE:
 		case STORE_CLOCK:
-			LOG_AT(LOG_WARN, "store", ev.err, "%s", ev.sentence);
-			break;
 		case STORE_START_RAISED:
 		case STORE_NONE:
 			break;
