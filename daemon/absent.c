@@ -9,16 +9,6 @@ static int absent(const char *name)
 	return EXIT_USAGE;
 }
 
-int cmd_verify(const char *dir)
-{
-	return absent("verify");
-}
-
-int cmd_dump(const char *path)
-{
-	return absent("dump");
-}
-
 int cmd_bench(int argc, char **argv)
 {
 	return absent("bench");

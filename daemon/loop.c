@@ -71,7 +71,8 @@ static int open_signals(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+	if (sigprocmask(SIG_BLOCK, &set, NULL) ||
+	    sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL))
 		return -errno;
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -87,16 +88,25 @@ static void raise_file_limit(void)
 		LOG_AT(LOG_WARN, "broker", -errno, "the limit of open files could not be raised");
 }
 
+/* "a/b", allocated; NULL where there is no memory. */
+static char *join(const char *a, const char *b)
+{
+	size_t len = strlen(a) + strlen(b) + 2;
+	char *all = malloc(len);
+
+	if (all)
+		snprintf(all, len, "%s/%s", strcmp(a, "/") ? a : "", b);
+	return all;
+}
+
 /* An absolute path for something that may not exist yet; its parent must. */
 static char *absolute(const char *path)
 {
-	char cwd[PATH_MAX], *all;
+	char cwd[PATH_MAX];
 
 	if (*path == '/')
 		return strdup(path);
-	if (!getcwd(cwd, sizeof(cwd)) || asprintf(&all, "%s/%s", cwd, path) < 0)
-		return NULL;
-	return all;
+	return getcwd(cwd, sizeof(cwd)) ? join(cwd, path) : NULL;
 }
 
 /* Without dots and links, as /proc/self/mountinfo has it, though the last name may be a stale
@@ -116,8 +126,8 @@ static char *canonical(const char *path)
 	}
 	*slash = 0;
 	dir = realpath(*all ? all : "/", NULL);
-	if (dir && asprintf(&ret, "%s/%s", strcmp(dir, "/") ? dir : "", slash + 1) < 0)
-		ret = NULL;
+	if (dir)
+		ret = join(dir, slash + 1);
 	free(dir);
 	free(all);
 	return ret;

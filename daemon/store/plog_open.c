@@ -420,7 +420,7 @@ static int recover_segment(struct recovery *r, const struct names *n, uint32_t i
 	r->data_size = seg->data_len;
 	rc = open_files(r, seg, files_of(n, seg->base_offset));
 	/* The page cache may hold what a failed sync did not write: ask for it once more. */
-	if (!rc && (r->meta_size > r->meta_end || r->data_size > r->data_end))
+	if (!rc && (!at_floor || r->meta_size > r->meta_end || r->data_size > r->data_end))
 		rc = sync_files(r, seg);
 	if (rc)
 		return rc;

@@ -1,0 +1,273 @@
+/*
+ * topicfs verify: every fault of a data directory, one a line on stdout.
+ *
+ * The directory is recovered in memory first (offline.h), and what is checked is what recovery
+ * leaves: so a tail that a kill tore off is a note. What recovery reads and then begins anew
+ * (journal, checkpoint, debts, marker) is checked as it stands.
+ */
+#include "daemon/verify.h"
+
+#include "daemon/commands.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PROGRESS_MS 1000
+
+void verify_fault(struct verify *v, const char *file, uint64_t pos, const char *fmt, ...)
+{
+	va_list args;
+
+	printf("fault: %s: position %llu: ", file, (unsigned long long)pos);
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	putchar('\n');
+	v->faults++;
+}
+
+void verify_note(struct verify *v, const char *file, const char *fmt, ...)
+{
+	va_list args;
+
+	printf("note: %s: ", file);
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	putchar('\n');
+	v->notes++;
+}
+
+void verify_progress(struct verify *v, const char *what)
+{
+	struct timespec ts;
+	int64_t now;
+
+	if (v->shown_ms < 0)
+		return;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	now = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	if (now - v->shown_ms < PROGRESS_MS)
+		return;
+	v->shown_ms = now;
+	fprintf(stderr, "\r\033[K%s: %llu MiB checked", what, (unsigned long long)(v->bytes / MIB));
+}
+
+/* What the directory of a partition may hold beside what is checked elsewhere. */
+struct names {
+	struct verify *v;
+	const struct offline_dir *dir; /* NULL: the data directory itself */
+};
+
+static bool is_one_of(const char *name, const char *const *known, size_t cnt)
+{
+	for (size_t i = 0; i < cnt; i++)
+		if (!strcmp(name, known[i]))
+			return true;
+	return false;
+}
+
+static int on_top_name(void *ctx, const char *name)
+{
+	static const char *const KNOWN[] = {
+		"journal",
+		"journal.new",
+		"checkpoint",
+		"checkpoint.new",
+		"debts",
+		"meta.properties",
+		"clean-shutdown",
+		"meta.properties.new",
+		"clean-shutdown.new",
+		"lost+found",
+	};
+	struct names *n = ctx;
+	char topic[TOPIC_NAME_MAX + 1];
+	size_t len = strlen(name);
+	uint32_t partition;
+
+	if (len > 5 && !strcmp(name + len - 5, ".gone"))
+		verify_note(n->v, name, "is being deleted; the next start goes on with it");
+	else if (!is_one_of(name, KNOWN, ARRAY_CNT(KNOWN)) &&
+		 !offline_parse_dir(name, topic, &partition))
+		verify_note(n->v, name, "is foreign and left alone");
+	return 0;
+}
+
+static int on_dir_name(void *ctx, const char *name)
+{
+	static const char *const KNOWN[] = { "partition.metadata", "leader-epoch-checkpoint" };
+	static const char *const SUFFIXES[] = { ".meta", ".data", ".index", ".timeindex",
+						".txnindex" };
+	struct names *n = ctx;
+	const char *dot = strrchr(name, '.');
+
+	if (is_one_of(name, KNOWN, ARRAY_CNT(KNOWN)))
+		return 0;
+	if (strspn(name, "0123456789") == 20 && is_one_of(name + 20, SUFFIXES, ARRAY_CNT(SUFFIXES)))
+		return 0;
+	if (dot && strspn(name, "0123456789") == 20 && !strcmp(dot, ".checkpoint"))
+		return 0;
+	verify_note(n->v, n->dir->name, "%s in it is foreign and left alone", name);
+	return 0;
+}
+
+/* Kafka's file of the topic id, which nobody needs while there are segments. */
+static int check_partition_metadata(struct verify *v, const struct offline_dir *d)
+{
+	static const char BEGIN[] = "version: 0\ntopic_id: ";
+	char path[TOPIC_DIR_MAX + 32];
+	const char *text;
+	uint8_t id[16];
+	struct buf b;
+	int r;
+
+	snprintf(path, sizeof(path), "%s/partition.metadata", d->name);
+	buf_init(&b);
+	r = offline_read(v->o.disk, path, 4096, &b);
+	text = (const char *)b.data;
+	if (r == -ENOENT || (!r && !b.len)) {
+		/* It is not synced by itself. */
+		verify_note(v, path, "is missing");
+		r = 0;
+	} else if (!r && (strncmp(text, BEGIN, sizeof(BEGIN) - 1) != 0 ||
+			  b.len != sizeof(BEGIN) - 1 + 23 || text[b.len - 1] != '\n' ||
+			  !offline_parse_id(text + sizeof(BEGIN) - 1, 22, id))) {
+		verify_fault(v, path, 0, "is malformed");
+	} else if (!r && d->has_id && memcmp(id, d->topic_id, 16) != 0) {
+		verify_fault(v, path, sizeof(BEGIN) - 1,
+			     "tells another topic id than the segments do");
+	}
+	buf_fini(&b);
+	return r;
+}
+
+/* What recovery would do here. */
+static void tell_recovery(struct verify *v, const struct offline_dir *d)
+{
+	if (d->cut_bytes && v->clean)
+		verify_fault(v, d->name, 0,
+			     "the files do not end where the checkpoint of the clean shutdown "
+			     "says: recovery cuts %llu bytes",
+			     (unsigned long long)d->cut_bytes);
+	else if (d->cut_bytes)
+		verify_note(v, d->name, "a torn tail: recovery cuts %llu bytes",
+			    (unsigned long long)d->cut_bytes);
+	if (d->described_records)
+		verify_note(v, d->name, "recovery describes %llu records that debts vouches for",
+			    (unsigned long long)d->described_records);
+}
+
+static int check_dir(struct verify *v, struct offline_dir *d)
+{
+	struct names names = { v, d };
+	uint64_t before = v->faults;
+	struct disk_stat st = { 0 };
+	int r = disk_stat(v->o.lower, d->name, &st);
+
+	if (r)
+		return r;
+	if (!st.is_dir) {
+		verify_note(v, d->name, "is foreign and left alone");
+		return 0;
+	}
+	offline_open_dir(&v->o, d);
+	tell_recovery(v, d);
+	v->partitions++;
+	r = disk_list(v->o.disk, d->name, on_dir_name, &names);
+	if (!r)
+		r = check_partition_metadata(v, d);
+	if (!r)
+		r = verify_partition(v, d);
+	/* What the walk has named need not be named twice. */
+	if (!r && d->err && v->faults == before)
+		verify_fault(v, d->name, 0, "%s",
+			     d->plog && *d->plog->fault ? d->plog->fault : strerror(-d->err));
+	if (!r && d->plog && d->plog->seg_cnt) {
+		plog_close_idle(d->plog);
+		plog_close_idle(d->plog);
+	}
+	return r;
+}
+
+static void tell_open(struct verify *v)
+{
+	const struct store_open_report *rep = &v->o.report;
+
+	if (v->o.bad_properties)
+		verify_fault(v, "meta.properties", 0, "%s", v->o.bad_sentence);
+	if (rep->clean)
+		return;
+	verify_note(v, "clean-shutdown",
+		    "is missing: the last stop was a kill or a crash, and what recovery would "
+		    "leave is checked");
+	if (rep->put_back_entries)
+		verify_note(v, "journal", "recovery puts back %llu entries, %llu bytes",
+			    (unsigned long long)rep->put_back_entries,
+			    (unsigned long long)rep->put_back_bytes);
+}
+
+static int verify_all(struct verify *v)
+{
+	struct names names = { v, NULL };
+	struct offline_dir *dirs = NULL;
+	size_t cnt = 0;
+	int r;
+
+	v->clean = v->o.report.clean;
+	tell_open(v);
+	r = disk_list(v->o.lower, ".", on_top_name, &names);
+	if (!r)
+		r = verify_files(v);
+	if (!r)
+		r = offline_dirs(&v->o, &dirs, &cnt);
+	for (size_t i = 0; i < cnt && !r; i++)
+		r = check_dir(v, &dirs[i]);
+	if (!r)
+		r = verify_metadata(v, dirs, cnt);
+	free(dirs);
+	return r;
+}
+
+static void tell_summary(const struct verify *v, const char *dir)
+{
+	if (v->shown_ms > 0)
+		fputs("\r\033[K", stderr);
+	printf("%s: %llu partitions, %llu segments, %llu batches, %llu records, %llu bytes: ", dir,
+	       (unsigned long long)v->partitions, (unsigned long long)v->segments,
+	       (unsigned long long)v->batches, (unsigned long long)v->records,
+	       (unsigned long long)v->bytes);
+	if (v->faults)
+		printf("%llu fault%s", (unsigned long long)v->faults, v->faults == 1 ? "" : "s");
+	else
+		fputs("no fault", stdout);
+	if (v->notes)
+		printf(", %llu note%s", (unsigned long long)v->notes, v->notes == 1 ? "" : "s");
+	putchar('\n');
+}
+
+int cmd_verify(const char *dir)
+{
+	struct verify v = { .shown_ms = isatty(STDERR_FILENO) ? 0 : -1 };
+	char sentence[1024];
+	int status, r = offline_open(&v.o, dir, sentence, sizeof(sentence));
+
+	if (r) {
+		fprintf(stderr, "topicfs: %s\n", sentence);
+		status = 2;
+	} else {
+		r = verify_all(&v);
+		if (r)
+			fprintf(stderr, "topicfs: verify cannot go on: %s\n", strerror(-r));
+		else
+			tell_summary(&v, dir);
+		status = r || v.faults ? 1 : 0;
+	}
+	r = offline_close(&v.o);
+	if (fflush(stdout) || ferror(stdout) || r)
+		return 1;
+	return status;
+}
