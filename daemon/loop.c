@@ -257,8 +257,6 @@ static int turn(struct server *s, unsigned *ret_cnt)
 		r = broker_step(&s->broker);
 		if (r)
 			return r;
-		/* What has finished may have made something due. */
-		*deadline = MIN(*deadline, store_deadline(s->store));
 	}
 	/* All that asked for an fsync in this round go together. */
 	if (*ret_cnt < BURST)
