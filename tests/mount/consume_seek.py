@@ -25,7 +25,8 @@ with Broker():
                 assert got == want[at:at + len(got)], f"{view} at {at}"
                 at += len(got)
             for back in (1, 1000, MIB - 1, MIB):
-                assert os.pread(fd, 500, at - back) == want[at - back:at - back + min(back, 500)], \
+                length = min(back, 500)
+                assert os.pread(fd, length, at - back) == want[at - back:at - back + length], \
                     f"{view}: {back} back"
             assert_errno("ESPIPE", os.pread, fd, 10, at + 1)
             os.lseek(fd, at - MIB, os.SEEK_SET)
@@ -36,7 +37,8 @@ with Broker():
             os.lseek(fd, 1 << 40, os.SEEK_SET)
             assert_errno("ESPIPE", os.read, fd, 10)
             os.lseek(fd, at + 500, os.SEEK_SET)
-            assert_eq(want[at + 500:at + 510], os.read(fd, 10), "and it goes on")
+            got = os.read(fd, 10)
+            assert got and want.startswith(got, at + 500), "and it goes on"
             assert_eq(0, os.fstat(fd).st_size)
     assert_errors_line(r" ESPIPE uid=\d+ pid=\d+ topics/t/0@0: ")
     # The plain file is an ordinary one: any position, however far apart.

@@ -52,13 +52,12 @@ with Broker():
         wait_until(lambda: [c for c in children if select.select([c.pipe], [], [], 0)[0]])
         first = [c for c in children if select.select([c.pipe], [], [], 0)[0]][0]
         assert_eq(b"a\n", first.result())
-        for c in children:
-            if c is not first:
-                wait_until(c.is_waiting)
-        for c in children:
-            if c is not first:
-                c.kill()
-                c.wait()
+        rest = [c for c in children if c is not first]
+        wait_until(lambda: any(c.is_waiting() for c in rest))
+        for c in rest:
+            c.kill()
+        for c in rest:
+            c.wait()
         append("t/1", b"b\n")
         assert_eq(b"b\n", os.read(fd, 100))
     # A pipeline that is ended by Ctrl-C, as in a terminal: the whole group gets it.

@@ -11,9 +11,11 @@ as_user 1001 mkdir "$T/mine"
 as_user 1001 mkdir "$T/b ad" 2>/dev/null || :
 as_user 1002 mkdir "$T/wor se" 2>/dev/null || :
 mkdir "$T/ro ot" 2>/dev/null || :
+chmod 777 "$T/mine"
 as_user 1002 bash -c 'echo x >>"$1/mine/7"' - "$T" 2>/dev/null || :
 assert_eq 4 "$(wc -l <"$MNT/errors")" "root sees all"
-form='^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z E[A-Z]+ uid=[0-9]+ pid=[0-9]+ '
+form='^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z'
+form+=' E[A-Z]+ uid=[0-9]+ pid=[0-9]+ '
 assert_eq 4 "$(grep -cE "${form}topics/[^:]+: ..*" "$MNT/errors")"
 assert_eq "topics/b ad" "$(as_user 1001 grep -o 'topics/[^:]*' "$MNT/errors")"
 assert_eq "uid=1001" "$(as_user 1001 grep -o 'uid=[0-9]*' "$MNT/errors")"

@@ -70,7 +70,7 @@ with Broker():
         return after[name] - before.get(name, 0)
 
     assert_eq(4, rose('topicfs_topic_records_in_total{topic="t"}'))
-    assert_eq(16, rose('topicfs_topic_in_bytes_total{topic="t"}'))
+    assert_eq(15, rose('topicfs_topic_in_bytes_total{topic="t"}'))
     assert_eq(3, rose('topicfs_topic_records_out_total{topic="t"}'))
     assert rose('topicfs_topic_out_bytes_total{topic="t"}') > 0
     assert_eq(3, rose("topicfs_append_seconds_count"))

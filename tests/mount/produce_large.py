@@ -46,7 +46,7 @@ with Broker() as broker:
 
     # A line that a split cuts, and a line as long as messages may be.
     make_topic("u")
-    what = b"".join(b"%d %s\n" % (i, b"z" * (i % 5000)) for i in range(2500))
+    what = b"".join(b"%d %s\n" % (i, b"z" * (i * 7 % 5000)) for i in range(2500))
     assert len(what) > 5 * ATOMIC
     append("u/0", what)
     longest = b"m" * 1048588 + b"\n"

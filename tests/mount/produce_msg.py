@@ -23,5 +23,5 @@ with Broker():
     configure("t", "max.message.bytes=10")
     append("t/0.msg", b"0123456789")
     assert_errno("EMSGSIZE", append, "t/0.msg", b"0123456789a")
-    run("printf '0123456789' >> t/0.msg; printf 'a\nb' >> t/all.msg")
+    run("printf '0123456789' >> t/0.msg; /usr/bin/printf 'a\nb' >> t/all.msg")
     assert_eq([10, 10, 3], [len(r["value"]) for r in records("t/0@-3...json")])

@@ -42,7 +42,8 @@ with Broker() as broker:
 
     # Other forms keep a tail too; a tail in `all` goes to one partition, one by key to its own.
     run("""exec 3>>t/0.json; printf '{"val' >&3; printf 'ue":"j"}' >&3""")
-    run("exec 3>>t/by-key/k; printf k1 >&3; printf '2\nk3' >&3; exec 4>>t/all; printf all >&4")
+    run("exec 3>>t/by-key/k; printf k1 >&3; printf '2\nk3' >&3")
+    run("exec 4>>t/all; printf all >&4")
     assert_eq(["j", "k12", "k3", "all"], [r["value"] for r in records("t/0@-4...json")])
     base = read("t/0")
     with opened(topic("t/0"), os.O_WRONLY | os.O_SYNC) as fd:
@@ -50,7 +51,7 @@ with Broker() as broker:
         assert_eq(base, read("t/0"), "O_SYNC speaks of complete lines")
     assert_eq(base + b"sync\n", read("t/0"))
     # A clean stop makes waiting tails records; so does a writer's death.
-    with opened(topic("t/0"), os.O_WRONLY) as fd:
+    with contextlib.suppress(OSError), opened(topic("t/0"), os.O_WRONLY) as fd:
         def write_half():
             with opened(topic("t/0"), os.O_WRONLY) as mine:
                 os.write(mine, b"killed")

@@ -12,7 +12,8 @@ with Broker():
                  "1044480", "fsync", "ESTALE", "cluster/"):
         assert word in text, word
     # A command stands behind two blanks, what it does behind two more.
-    commands = re.findall(r"^  ((?:mkdir|echo|cat|tail|rmdir|ls|grep) .*?)(?:  +\S.*)?$", text, re.M)
+    commands = re.findall(r"^  ((?:mkdir|echo|cat|tail|rmdir|ls|grep) .*?)(?:  +\S.*)?$", text,
+                          re.M)
     assert len(commands) >= 6, commands
     commands.sort(key=lambda c: c.startswith("rmdir"))
     for command in commands:

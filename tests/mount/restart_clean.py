@@ -13,6 +13,7 @@ with Broker() as broker:
     append("b/0.msg", b"m\nm")
     os.mkdir(topic("gone"))
     os.rmdir(topic("gone"))
+    os.mkdir(topic("empty"))
 
     def everything():
         names = sorted(os.listdir(topic("")))
@@ -26,6 +27,7 @@ with Broker() as broker:
             seen[name + " stat"] = (st.st_mode, st.st_uid, st.st_gid)
             st = os.stat(topic(name + "/0"))
             seen[name + "/0 stat"] = (st.st_size, st.st_mtime, st.st_ino)
+            assert abs(st.st_mtime - time.time()) < 60, name
         return seen
 
     before = everything()
@@ -35,7 +37,10 @@ with Broker() as broker:
             f.seek(0, 2)
             end = f.tell()
         broker.start()
-        assert_eq(before, everything())
+        after = everything()
+        assert_eq(list(before), list(after))
+        for what in before:
+            assert_eq(before[what], after[what], what)
         with open(LOG, "rb") as f:
             f.seek(end)
             said = f.read()

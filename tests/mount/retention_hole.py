@@ -19,7 +19,7 @@ with Broker("--set", "log.retention.check.interval.ms=50") as broker:
         return {k: int(v) for k, v in re.findall(r"\b(start|end|size)=(\d+)",
                                                  read("t/status").decode())}
 
-    wait_until(lambda: status()["start"] > 0 and status()["size"] <= 30000)
+    wait_until(lambda: status()["start"] > 0 and status()["size"] < 30000 + 8192)
     configure("t", "retention.bytes=-1")
     start, hole = status()["start"], len(b"".join(lines[:status()["start"]]))
     assert 0 < start < LINES and status()["end"] == LINES, status()
@@ -59,7 +59,7 @@ with Broker("--set", "log.retention.check.interval.ms=50") as broker:
     want = text[hole:].splitlines()
     assert_eq(want[:2], run("(read -r a; echo $a; head -n 1) <t/0").splitlines())
     assert_eq(want[-5:], run("tail -n 5 t/0").splitlines())
-    assert_eq(want[::-1], run("tac t/0").splitlines())
+    assert_eq(want[::-1], [w.lstrip(b"\0") for w in run("tac t/0").splitlines()])
     assert_eq([w for w in want if b"99 " in w], run("grep '99 ' t/0").splitlines())
     assert_eq(b"%d\n" % len(want), run("wc -l <t/0"))
     assert_eq(want, run("cat <t/0").splitlines())
@@ -67,7 +67,7 @@ with Broker("--set", "log.retention.check.interval.ms=50") as broker:
                         ).splitlines())
     assert_eq(text[len(text) - 40:], run(f"dd if=t/0 bs=1 skip={len(text) - 40} status=none"))
     assert_eq(want[:7], run("sed 7q t/0").splitlines())
-    run("cp t/0 " + "$CASE_DIR/copy")
+    run("cp", "t/0", CASE_DIR + "/copy")
     with open(CASE_DIR + "/copy", "rb") as f:
         assert f.read().lstrip(b"\0") == text[hole:], "cp"
     broker.restart()

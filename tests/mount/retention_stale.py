@@ -16,7 +16,8 @@ def start():
 with Broker("--set", "log.retention.check.interval.ms=20") as broker:
     make_topic("t", 1, "segment.bytes=2048")
     fill(300)
-    views = ["0@0", "0@5.json", "0@0.msg", "all@earliest", "0@earliest.json", "0@7..", "0@0..9.json"]
+    views = ["0@0", "0@5.json", "0@0.msg", "all@earliest", "0@earliest.json", "0@7..",
+             "0@0..9.json"]
     fds = {v: os.open(topic("t/" + v), os.O_RDONLY) for v in views}
     for view in ("0@0", "0@earliest.json", "0@7.."):
         assert os.read(fds[view], 50)

@@ -21,9 +21,9 @@ cat >"$CASE_DIR/inside" <<'END'
 set -eu
 mount --make-rprivate /
 [ "$2" = closed ] || mount --bind "$1/fuse" /dev/fuse
-exec setpriv --reuid=1001 --regid=1001 --clear-groups bash -euc '
-. "$LIB/lib.sh"
-MNT=$CASE_DIR/home/mnt T=$MNT/topics DATA=$CASE_DIR/home/data LOG=$CASE_DIR/home/log
+export CASE_DIR=$1/home
+rm -f "$CASE_DIR/.pause"
+exec setpriv --reuid=1001 --regid=1001 --clear-groups bash -euc '. "$LIB/lib.sh"
 '"$3"
 END
 inside() {
@@ -37,7 +37,7 @@ assert_eq one "$(cat "$T/t/0")"
 assert_eq 1001 "$(stat -c %u "$T")"
 assert_eq "fuse.topicfs" "$(stat -f -c %T "$MNT" >/dev/null; findmnt -no FSTYPE "$MNT")"
 python3 "$LIB/sys" open "$T/t/0" wronly , write "two\n" , fsync
-job cat "$T/t/0@latest" >"$CASE_DIR/home/cat"
+job cat "$T/t/0@latest" >"$CASE_DIR/cat"
 wait_until is_waiting "$JOB"
 stop_broker
 start_broker
