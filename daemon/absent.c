@@ -13,8 +13,3 @@ int cmd_bench(int argc, char **argv)
 {
 	return absent("bench");
 }
-
-int cmd_top(const struct top_options *options)
-{
-	return absent("top");
-}
