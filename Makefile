@@ -33,7 +33,8 @@ store_SRC := daemon/store/record.c daemon/store/json.c daemon/store/json_text.c 
 io_SRC := daemon/io/disk.c daemon/io/ring.c daemon/io/pool.c
 raft_SRC := raft/setting.c raft/topic_config.c raft/metadata_cmd.c raft/metadata.c \
 	raft/metadata_snapshot.c
-fusefs_SRC := fusefs/errors.c fusefs/lock.c fusefs/view.c fusefs/node.c fusefs/handle.c fusefs/fs.c fusefs/produce.c fusefs/partition.c \
+fusefs_SRC := fusefs/errors.c fusefs/lock.c fusefs/view.c fusefs/node.c fusefs/handle.c \
+	fusefs/fs.c fusefs/produce.c fusefs/partition.c \
 	fusefs/consume.c fusefs/window.c fusefs/text.c fusefs/ops_name.c fusefs/ops_file.c \
 	fusefs/session.c
 daemon_SRC := daemon/config.c daemon/options.c daemon/metalog.c daemon/broker.c \
@@ -44,17 +45,19 @@ main_SRC := daemon/main.c
 # Tests: one program for each file, named after it, linked with its own layer and those below.
 unit_base_TESTS := tests/unit/test_buf.c tests/unit/test_hash.c tests/unit/test_name.c \
 	tests/unit/test_rfc3339.c tests/unit/test_utf8.c
-unit_store_TESTS := tests/unit/test_json.c
-unit_io_TESTS :=
+unit_store_TESTS := tests/unit/test_json.c tests/unit/test_debt.c tests/unit/test_format.c \
+	tests/unit/test_index.c tests/unit/test_plog.c tests/unit/test_journal.c \
+	tests/unit/test_checkpoint.c tests/unit/test_store.c
+unit_io_TESTS := tests/unit/test_io_disk.c
 unit_raft_TESTS := tests/unit/test_topic_config.c tests/unit/test_metadata.c
 unit_fusefs_TESTS := tests/unit/test_errors.c tests/unit/test_lock.c tests/unit/test_view.c
 unit_daemon_TESTS := tests/unit/test_config.c tests/unit/test_options.c
 # These are linked with all layers.
-sim_TESTS :=
-fault_TESTS :=
+sim_TESTS := tests/sim/model_plog.c
+fault_TESTS := tests/fault/sweep_store.c
 fuzz_TESTS :=
 # What several tests share; linked into each that uses it.
-testlib_SRC :=
+testlib_SRC := tests/lib/simdisk.c tests/lib/simdisk_crash.c
 # The programs of tests/bench.
 bench_SRC := tests/bench/ref.c tests/bench/client.c tests/bench/client_wake.c
 

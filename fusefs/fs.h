@@ -137,7 +137,9 @@ struct handle {
 	unsigned feed_cnt;
 	uint64_t *marks; /* msg: starts of the records in the window; mark_cnt of them */
 	size_t mark_cnt, mark_cap;
-	int32_t last_reader; /* pid */
+	int32_t last_reader; /* thread; 0: none yet */
+	int32_t last_tgid;   /* its process, once it was asked for */
+	bool is_polled;
 
 	struct waiter poll_wait;
 	struct fuse_pollhandle *poll;

@@ -2,6 +2,7 @@
  * Open files: open, read, write, flush, fsync, release, poll, lseek and locks.
  */
 #include "fusefs/fs.h"
+#include "fusefs/session.h"
 
 #include "daemon/base/hash.h"
 #include "daemon/base/log.h"
@@ -107,6 +108,26 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	reply_open(fs, req, h);
 }
 
+/* FUSE tells threads; what counts are processes, which are looked up for files that are polled. */
+static void remember_reader(struct handle *h, int32_t tid)
+{
+	if (h->last_reader == tid)
+		return;
+	h->last_reader = tid;
+	h->last_tgid = h->is_polled ? session_tgid(tid) : 0;
+}
+
+/* Whether thread tid is of another process than the last reader. */
+static bool is_other_reader(struct handle *h, int32_t tid)
+{
+	h->is_polled = true;
+	if (!h->last_reader || h->last_reader == tid)
+		return false;
+	if (!h->last_tgid)
+		h->last_tgid = session_tgid(h->last_reader);
+	return session_tgid(tid) != h->last_tgid;
+}
+
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		    struct fuse_file_info *fi)
 {
@@ -114,7 +135,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	struct handle *h = handle_of(fi);
 
 	(void)ino;
-	h->last_reader = fuse_req_ctx(req)->pid;
+	remember_reader(h, fuse_req_ctx(req)->pid);
 	switch (h->mode) {
 	case READ_NONE:
 		fuse_reply_err(req, EBADF);
@@ -252,12 +273,13 @@ static void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
 	struct fs *fs = fs_of(req);
 	struct handle *h = handle_of(fi);
 	unsigned revents = h->can_write ? POLLOUT : 0;
-	bool other = h->last_reader && h->last_reader != fuse_req_ctx(req)->pid;
+	bool other = is_other_reader(h, fuse_req_ctx(req)->pid);
 
 	(void)ino;
 	if (consume_ready(fs, h) || (other && h->frontier > 0))
 		revents |= h->can_read ? POLLIN : 0;
-	if (ph && !(revents & POLLIN) && h->can_read && h->topic) {
+	/* Also where it is readable now: who asked for edges asks again only when it was told. */
+	if (ph && h->can_read && h->topic) {
 		if (h->poll)
 			fuse_pollhandle_destroy(h->poll);
 		h->poll = ph;
@@ -297,6 +319,21 @@ static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 		else
 			fuse_reply_lseek(req, (off_t)pos);
 	}
+}
+
+/*
+ * Nothing is allocated ahead, and a log is not made longer. Not ENOSYS: of EOPNOTSUPP the C
+ * library's posix_fallocate() makes writes of NUL bytes, which would be records.
+ */
+static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
+			 struct fuse_file_info *fi)
+{
+	(void)ino;
+	(void)mode;
+	(void)off;
+	(void)len;
+	fs_refuse_handle(req, -EPERM, handle_of(fi),
+			 "a log is not allocated ahead; it grows by what is appended");
 }
 
 static void on_lock_interrupt(fuse_req_t req, void *data)
@@ -405,6 +442,7 @@ void ops_set_files(struct fuse_lowlevel_ops *ops)
 	ops->fsync = op_fsync;
 	ops->poll = op_poll;
 	ops->lseek = op_lseek;
+	ops->fallocate = op_fallocate;
 	ops->getlk = op_getlk;
 	ops->setlk = op_setlk;
 	ops->flock = op_flock;

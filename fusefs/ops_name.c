@@ -2,6 +2,7 @@
  * Names: look-up, attributes, directories, and everything that would make, rename or remove one.
  */
 #include "fusefs/fs.h"
+#include "fusefs/session.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -270,29 +271,10 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
 	set_perm(req, ino, &w, attr, to_set, &now);
 }
 
-/* The process of a thread: /proc/TID/status. The thread itself where that cannot be read. */
-static int32_t tgid_of(int32_t tid)
-{
-	char path[64], line[128];
-	int32_t tgid = tid;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", tid);
-	f = fopen(path, "re");
-	if (!f)
-		return tid;
-	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "Tgid: %d", &tgid) == 1)
-			break;
-	}
-	fclose(f);
-	return tgid;
-}
-
 static void remember_remover(struct fs *fs, fuse_req_t req, const struct be_topic *t)
 {
 	fs->removers[fs->remover_next++ % REMOVER_CNT] =
-		(struct remover){ .tgid = tgid_of(fuse_req_ctx(req)->pid),
+		(struct remover){ .tgid = session_tgid(fuse_req_ctx(req)->pid),
 				  .serial = t->serial,
 				  .until_ms = fs->be.now_ms(fs->be.ctx) + REMOVER_MS };
 }
@@ -300,7 +282,7 @@ static void remember_remover(struct fs *fs, fuse_req_t req, const struct be_topi
 static bool is_remover(struct fs *fs, fuse_req_t req, const struct be_topic *t)
 {
 	int64_t now = fs->be.now_ms(fs->be.ctx);
-	int32_t tgid = tgid_of(fuse_req_ctx(req)->pid);
+	int32_t tgid = session_tgid(fuse_req_ctx(req)->pid);
 
 	for (unsigned i = 0; i < REMOVER_CNT; i++) {
 		if (fs->removers[i].tgid == tgid && fs->removers[i].serial == t->serial &&

@@ -55,10 +55,24 @@ static bool is_refused_rest(struct handle *h, const char *data, size_t len)
 	       hash_xxh3(data, h->refused_len) == h->refused_hash;
 }
 
+/* A line's text may be this long. By key the key counts too. As JSON the record behind it is what
+ * counts, which is measured when it is decoded; here only its spelling (escapes, base64, names of
+ * members) is bounded. */
+static size_t line_max(const struct handle *h)
+{
+	size_t max = h->topic->max_message_bytes;
+
+	if (h->kind == NODE_KEY)
+		return max - MIN(strlen(h->name), max);
+	if (h->view.format == VIEW_JSON)
+		return MIN(8 * max + 64 * KIB, (size_t)MESSAGE_MAX_LIMIT);
+	return max;
+}
+
 static int check_lines(struct handle *h, const char *data, size_t len, size_t complete,
 		       struct be_why *why)
 {
-	size_t max = h->topic->max_message_bytes, kept = h->tail.len, pos = 0;
+	size_t max = line_max(h), kept = h->tail.len, pos = 0;
 
 	if (kept + complete > max) {
 		while (pos < complete) {
@@ -70,8 +84,9 @@ static int check_lines(struct handle *h, const char *data, size_t len, size_t co
 			if (line > max) {
 				snprintf(why->text, sizeof(why->text),
 					 "a line of %zu bytes is longer than max.message.bytes "
-					 "(%zu)",
-					 line, max);
+					 "(%u)%s",
+					 line, h->topic->max_message_bytes,
+					 h->kind == NODE_KEY ? ", in which the key counts" : "");
 				return -EMSGSIZE;
 			}
 			kept = 0;

@@ -224,7 +224,7 @@ static void set_ops(struct fuse_lowlevel_ops *ops)
 int session_mount(struct fs *fs, const char *dir, bool no_splice, struct session **ret,
 		  struct session_why *why)
 {
-	char opts[128] = "default_permissions,fsname=topicfs,subtype=topicfs,max_read=1048576";
+	char opts[128];
 	char *argv[] = { "topicfs", "-o", opts, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
 	struct fuse_lowlevel_ops ops;
@@ -238,8 +238,9 @@ int session_mount(struct fs *fs, const char *dir, bool no_splice, struct session
 	fs->no_splice = no_splice;
 	fs->uid = geteuid();
 	fs->gid = getegid();
-	if (!geteuid() || user_allows_other())
-		strcat(opts, ",allow_other");
+	snprintf(opts, sizeof(opts),
+		 "default_permissions,fsname=topicfs,subtype=topicfs,max_read=%u%s", FUSE_WRITE_MAX,
+		 !geteuid() || user_allows_other() ? ",allow_other" : "");
 	fuse_set_log_func(on_log);
 	set_ops(&ops);
 	s->se = s->dir ? fuse_session_new(&args, &ops, sizeof(ops), fs) : NULL;
@@ -265,6 +266,24 @@ fail:
 	free(s->dir);
 	free(s);
 	return *why->text ? -EPERM : -ENOMEM;
+}
+
+int32_t session_tgid(int32_t tid)
+{
+	char path[64], line[128];
+	int32_t tgid = tid;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	f = fopen(path, "re");
+	if (!f)
+		return tid;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "Tgid: %d", &tgid) == 1)
+			break;
+	}
+	fclose(f);
+	return tgid;
 }
 
 int session_fd(const struct session *s)

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct fs;
 struct session;
@@ -33,6 +34,8 @@ int session_fd(const struct session *s);
 /* Handles one request without waiting. 1: one was handled; 0: none is there; -ENODEV: the mount was
  * taken away, nothing more will come. */
 int session_step(struct session *s);
+/* The process of a thread (FUSE tells threads); the thread itself where /proc does not know it. */
+int32_t session_tgid(int32_t tid);
 /* Detaches the mount: no new opens; what is open goes on until session_free(). */
 void session_detach(struct session *s);
 /* Ends it. Takes NULL. */

@@ -88,6 +88,7 @@ static int feeds_last_n(struct handle *h, int64_t n)
 static int feed_open(struct handle *h, struct feed *f)
 {
 	struct plog *log = f->part->log;
+	static const struct position end = { .kind = POSITION_NONE };
 	const struct position *to = &h->view.to;
 	int64_t stop;
 	int r;
@@ -97,7 +98,7 @@ static int feed_open(struct handle *h, struct feed *f)
 	if (h->is_range) {
 		f->stop = log->next_offset;
 		if (to->kind == POSITION_LAST_N && !h->part)
-			to = &(struct position){ .kind = POSITION_NONE };
+			to = &end; /* stop_last_n() finds it for all together */
 		r = consume_position(log, to, &stop);
 		if (r)
 			return r;

@@ -491,10 +491,10 @@ static int check_config(const struct metadata_topic *t, const struct metadata_cm
 			return err;
 		if (c->setting != TOPIC_NUM_PARTITIONS || c->num >= t->partition_cnt)
 			continue;
-		return sentence_refuse(
-			ret_sentence, "num.partitions only grows: it is %u, and %s%lld",
-			t->partition_cnt, c->reset ? "the default is " : "cannot be ",
-			(long long)c->num);
+		sentence_refuse(ret_sentence, "num.partitions only grows: it is %u, and %s%lld",
+				t->partition_cnt, c->reset ? "the default is " : "cannot be ",
+				(long long)c->num);
+		return -EPERM;
 	}
 	return 0;
 }

@@ -55,9 +55,9 @@ struct metadata_broker {
 /* What a command came to. */
 struct metadata_result {
 	/*
-	 * 0; -EEXIST -EINVAL -ENAMETOOLONG -ENOENT -ENOSPC -ESTALE: refused, nothing changed;
-	 * -EBADMSG -EPROTONOSUPPORT: no command, or one that this build does not know: the state
-	 * is behind the others' now, and the process must stop.
+	 * 0; -EEXIST -EINVAL -ENAMETOOLONG -ENOENT -ENOSPC -EPERM -ESTALE: refused, nothing
+	 * changed; -EBADMSG -EPROTONOSUPPORT: no command, or one that this build does not know: the
+	 * state is behind the others' now, and the process must stop.
 	 */
 	int err;
 	bool repeated; /* the answer is that of an earlier one; nothing changed */

@@ -52,6 +52,8 @@ int checkpoint_get_head(const void *slot, size_t len, struct checkpoint_head *re
 		return -EBADMSG;
 	if (le16_load(p + 4) > CHECKPOINT_VERSION)
 		return -EPROTONOSUPPORT;
+	if (le16_load(p + 4) != CHECKPOINT_VERSION)
+		return -EBADMSG;
 	cnt = le32_load(p + 48);
 	end = CHECKPOINT_HEAD_LEN + (size_t)cnt * CHECKPOINT_ENTRY_LEN;
 	if (end > len || le64_load(p + 8) != hash_xxh3(p + 16, end - 16))

@@ -114,7 +114,7 @@ void format_put_batch(struct buf *b, struct batch_head *h, const struct record *
 		return;
 	buf_put_le32(b, FORMAT_BATCH_MAGIC);
 	buf_put_le16(b, FORMAT_VERSION);
-	buf_put_le16(b, h->attr);
+	buf_put_le16(b, FORMAT_BATCH_LEN);
 	buf_put_le64(b, 0);
 	buf_put_le32(b, h->total_len);
 	buf_put_le32(b, h->table_len);
@@ -132,7 +132,7 @@ void format_put_batch(struct buf *b, struct batch_head *h, const struct record *
 	buf_put_le64(b, (uint64_t)h->producer_id);
 	buf_put_le32(b, (uint32_t)h->base_sequence);
 	buf_put_le16(b, (uint16_t)h->producer_epoch);
-	buf_put_le16(b, 0);
+	buf_put_le16(b, h->attr);
 	buf_put_le32(b, (uint32_t)h->leader_epoch);
 	buf_put_le32(b, 0);
 	if (recs)
@@ -171,9 +171,9 @@ int format_get_batch(const void *data, size_t len, uint64_t meta_pos, struct bat
 	if (len < FORMAT_BATCH_LEN)
 		return -EBADMSG;
 	cur_init(&c, data, FORMAT_BATCH_LEN);
-	if (cur_get_le32(&c) != FORMAT_BATCH_MAGIC || cur_get_le16(&c) != FORMAT_VERSION)
+	if (cur_get_le32(&c) != FORMAT_BATCH_MAGIC || cur_get_le16(&c) != FORMAT_VERSION ||
+	    cur_get_le16(&c) != FORMAT_BATCH_LEN)
 		return -EBADMSG;
-	h.attr = cur_get_le16(&c);
 	cur_get_le64(&c);
 	h.total_len = cur_get_le32(&c);
 	h.table_len = cur_get_le32(&c);
@@ -191,7 +191,7 @@ int format_get_batch(const void *data, size_t len, uint64_t meta_pos, struct bat
 	h.producer_id = (int64_t)cur_get_le64(&c);
 	h.base_sequence = (int32_t)cur_get_le32(&c);
 	h.producer_epoch = (int16_t)cur_get_le16(&c);
-	cur_get_le16(&c);
+	h.attr = cur_get_le16(&c);
 	h.leader_epoch = (int32_t)cur_get_le32(&c);
 	if (h.meta_pos != meta_pos || !head_agrees(&h))
 		return -EBADMSG;

@@ -18,7 +18,7 @@
  *
  * Description, FORMAT_BATCH_LEN bytes, then the sections:
  *
- *    0  u32  magic "TFSB"             4  u16  version (1)       6  u16  attributes (BATCH_*)
+ *    0  u32  magic "TFSB"             4  u16  version (1)       6  u16  header length (120)
  *    8  u64  XXH3-64, seeded with the head's seed, of bytes 16..total length
  *   16  u32  total length            20  u32  record table length
  *   24  u32  length of keys and headers   28  u32  record count
@@ -28,9 +28,9 @@
  *   56  u64  position in the plain file
  *   64  u64  position in .data
  *   72  u32  length in the plain file     76  u32  length in .data
- *   80  i64  base timestamp          88  i64  maximum timestamp
+ *   80  i64  base timestamp (the smallest)  88  i64  maximum timestamp
  *   96  i64  producer id (-1)       104  i32  base sequence (-1)
- *  108  i16  producer epoch (-1)    110  u16  zero
+ *  108  i16  producer epoch (-1)    110  u16  attributes (BATCH_*)
  *  112  i32  partition leader epoch 116  u32  zero
  *  120  record table: FORMAT_ENTRY_LEN bytes a record, unless BATCH_PLAIN
  *         0  u32  value length without the closing newline; RECORD_NULL: tombstone

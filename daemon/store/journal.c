@@ -23,7 +23,8 @@ static int journal_get_head_copy(const uint8_t *b, struct journal_head *ret)
 		return -EBADMSG;
 	if (le16_load(b + 4) > JOURNAL_VERSION)
 		return -EPROTONOSUPPORT;
-	if (le64_load(b + 8) != hash_xxh3(b + 16, JOURNAL_BLOCK - 16))
+	if (le16_load(b + 4) != JOURNAL_VERSION ||
+	    le64_load(b + 8) != hash_xxh3(b + 16, JOURNAL_BLOCK - 16))
 		return -EBADMSG;
 	ret->seed = le64_load(b + 16);
 	ret->sequence = le64_load(b + 24);

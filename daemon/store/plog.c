@@ -27,7 +27,7 @@ void plog_init(struct plog *p, struct disk *d, struct debt_table *debts, const c
 		.leftover_base = -1,
 		.synced = { .segment_base = -1, .max_ts_ms = -1 },
 	};
-	strcpy(p->dir, dir);
+	snprintf(p->dir, sizeof(p->dir), "%s", dir);
 	memcpy(p->topic_id, topic_id, 16);
 	list_init(&p->gone);
 	list_init(&p->store_link);

@@ -100,8 +100,11 @@ static int find_in_segment(struct plog *p, uint32_t idx, const struct want *w, s
 	struct segment *seg = p->segs[idx];
 	const struct index *x = &seg->index;
 	uint32_t at = 0;
-	int r = segment_index(seg, seg->meta_len);
+	int r = segment_load(seg);
 
+	/* Its length is known only now. */
+	if (!r)
+		r = segment_index(seg, seg->meta_len);
 	seg->used = true;
 	if (r)
 		return r;
@@ -142,8 +145,8 @@ static int find(struct plog *p, uint32_t idx, const struct want *w, struct found
 
 		if (!r)
 			r = find_in_segment(p, idx, w, f);
-		/* A time is looked for in what can be read. */
-		if (r && !(r == -EIO && w->kind == WANT_TIME))
+		/* A time is looked for in what can be read at all. */
+		if (r && !(r == -EIO && w->kind == WANT_TIME && p->segs[idx]->bad_head))
 			return r;
 	}
 	return 0;
@@ -469,7 +472,9 @@ int plog_seg_max_ts(struct plog *p, uint32_t idx, int64_t *ret)
 		*ret = p->segs[idx + 1]->prev_max_ts_ms;
 		return 0;
 	}
-	r = segment_index(seg, seg->meta_len);
+	r = segment_load(seg);
+	if (!r)
+		r = segment_index(seg, seg->meta_len);
 	if (!r)
 		*ret = seg->index.next.max_ts_ms;
 	return r;

@@ -26,6 +26,9 @@ struct names {
 	uint32_t cnt, cap;
 };
 
+/* A file system may stamp its files with the kernel's last tick, up to 10 ms ago. */
+#define FILE_TIME_TICK_MS 10
+
 #define HAS_META (1U << SEGMENT_META)
 #define HAS_DATA (1U << SEGMENT_DATA)
 
@@ -420,7 +423,7 @@ static int recover_segment(struct recovery *r, const struct names *n, uint32_t i
 	r->data_size = seg->data_len;
 	rc = open_files(r, seg, files_of(n, seg->base_offset));
 	/* The page cache may hold what a failed sync did not write: ask for it once more. */
-	if (!rc && (r->meta_size > r->meta_end || r->data_size > r->data_end))
+	if (!rc && (!at_floor || r->meta_size > r->meta_end || r->data_size > r->data_end))
 		rc = sync_files(r, seg);
 	if (rc)
 		return rc;
@@ -592,7 +595,8 @@ static int recover(struct recovery *r, const struct names *n, int64_t start_offs
 	return 0;
 }
 
-/* The clock of the last append is kept by the file system. */
+/* The clock of the last append is kept by the file system, which may take it from its last tick;
+ * the record that was stamped at that append knows it to the millisecond. */
 static void take_mtime(struct plog *p)
 {
 	struct segment *seg = plog_active(p);
@@ -602,8 +606,11 @@ static void take_mtime(struct plog *p)
 	if (!seg)
 		return;
 	segment_path(seg, SEGMENT_DATA, path);
-	if (!disk_stat(p->disk, path, &st))
-		p->mtime_ms = st.mtime_ms;
+	if (disk_stat(p->disk, path, &st))
+		return;
+	p->mtime_ms = st.mtime_ms;
+	if (p->max_ts_ms > st.mtime_ms && p->max_ts_ms - st.mtime_ms <= FILE_TIME_TICK_MS)
+		p->mtime_ms = p->max_ts_ms;
 }
 
 static void drop_segments(struct plog *p)

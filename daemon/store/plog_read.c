@@ -214,7 +214,9 @@ int segment_extent(struct segment *seg, uint64_t end_pos, uint64_t pos, size_t m
 	PRE(pos >= seg->base_pos && pos < end_pos);
 	if (!c || batch_cache_scratch(c))
 		return -ENOMEM;
-	r = segment_index(seg, seg->meta_len);
+	r = segment_load(seg);
+	if (!r)
+		r = segment_index(seg, seg->meta_len);
 	if (!r)
 		r = segment_fd(seg, SEGMENT_DATA);
 	if (r < 0)

@@ -99,6 +99,7 @@ static int load_checkpoint(struct store *s, struct store_open_report *rep)
 	}
 	slot = checkpoint_find(b.data, b.len, &h);
 	if (slot >= 0) {
+		s->ckpt_held = true;
 		s->ckpt_slot_len = b.len / 2;
 		s->ckpt_sequence = h.sequence;
 		s->incarnation = h.incarnation;
@@ -502,6 +503,7 @@ int store_recover(struct store *s, struct store_open_report *rep)
 	if (err && err != -ENOENT)
 		return err;
 	s->clean_start = !err;
+	s->ckpt_held = rep->fresh;
 	err = load_checkpoint(s, rep);
 	if (!err)
 		err = recover_journal(s, rep, &blocks, &sequence);

@@ -20,7 +20,7 @@ struct segment *segment_new(struct plog *p, int64_t base_offset)
 	seg->plog = p;
 	seg->base_offset = base_offset;
 	seg->refs = 1;
-	seg->meta_fd = seg->data_fd = -1;
+	seg->meta_fd = seg->data_fd = seg->index_fd[0] = seg->index_fd[1] = -1;
 	seg->head_synced = true;
 	index_init(&seg->index);
 	list_init(&seg->gone_link);
@@ -63,7 +63,8 @@ void segment_path(const struct segment *seg, enum segment_file file, char ret[SE
 			 seg->base_offset, suffix[file]);
 }
 
-int segment_fd(struct segment *seg, enum segment_file file)
+/* -ENOENT where it is missing. */
+static int open_fd(struct segment *seg, enum segment_file file)
 {
 	int *fd = file == SEGMENT_META ? &seg->meta_fd : &seg->data_fd;
 	char path[SEGMENT_PATH_MAX];
@@ -80,9 +81,16 @@ int segment_fd(struct segment *seg, enum segment_file file)
 	}
 	segment_path(seg, file, path);
 	r = disk_open(seg->plog->disk, path, 0, fd);
+	return r ? r : *fd;
+}
+
+int segment_fd(struct segment *seg, enum segment_file file)
+{
+	int r = open_fd(seg, file);
+
 	if (r == -ENOENT)
 		r = plog_set_fault(seg->plog, seg, file, 0, "the file is missing");
-	return r ? r : *fd;
+	return r;
 }
 
 static void close_fd(struct segment *seg, int *fd)
@@ -98,6 +106,8 @@ static void close_fd(struct segment *seg, int *fd)
 
 void segment_close(struct segment *seg, bool force)
 {
+	close_fd(seg, &seg->index_fd[0]);
+	close_fd(seg, &seg->index_fd[1]);
 	if (!force && seg->write_seq != seg->synced_seq)
 		return;
 	close_fd(seg, &seg->meta_fd);
@@ -188,7 +198,7 @@ int segment_load(struct segment *seg)
 
 	if (seg->loaded)
 		return segment_size(seg);
-	fd = segment_fd(seg, SEGMENT_META);
+	fd = open_fd(seg, SEGMENT_META);
 	r = fd < 0 ? fd : disk_read_full(p->disk, fd, mem, sizeof(mem), 0);
 	if (!r)
 		r = format_get_head(mem, sizeof(mem), &h);
@@ -196,10 +206,12 @@ int segment_load(struct segment *seg)
 		return -ESTALE;
 	if (!r && h.base_offset != seg->base_offset)
 		r = -EBADMSG;
-	if (r == -EBADMSG || r == -EIO) {
-		if (r == -EBADMSG)
-			plog_set_fault(p, seg, SEGMENT_META, 0,
-				       "the head does not match its checksum");
+	if (r == -EIO)
+		plog_set_fault(p, seg, SEGMENT_META, 0, "the device does not give the head");
+	if (r == -EBADMSG || r == -ENOENT) {
+		plog_set_fault(p, seg, SEGMENT_META, 0,
+			       r == -ENOENT ? "the file is missing"
+					    : "the head does not match its checksum");
 		r = work_out_base_pos(seg);
 		seg->bad_head = true;
 	} else if (!r) {
@@ -296,34 +308,40 @@ int segment_unlink(struct segment *seg)
 	return r ? r : unlink_file(seg, SEGMENT_META);
 }
 
-/* A whole file; where it is missing, no bytes. */
-static int read_file(struct segment *seg, enum segment_file file, struct buf *b)
+/* A whole index file; where it is missing, no bytes. After -EAGAIN its descriptor stays open, for
+ * the request that warms the pages. */
+static int read_index_file(struct segment *seg, enum segment_file file, struct buf *b)
 {
 	struct disk *d = seg->plog->disk;
+	int *fd = &seg->index_fd[file == SEGMENT_TIMEINDEX];
 	char path[SEGMENT_PATH_MAX];
 	struct disk_stat st;
 	ssize_t n;
-	int fd, r;
+	int r = 0;
 
-	segment_path(seg, file, path);
-	r = disk_open(d, path, DISK_RDONLY, &fd);
-	if (r)
-		return r == -ENOENT ? 0 : r;
-	r = disk_fstat(d, fd, &st);
+	seg->used = true;
+	if (*fd < 0) {
+		segment_path(seg, file, path);
+		r = disk_open(d, path, DISK_RDONLY, fd);
+		if (r)
+			return r == -ENOENT ? 0 : r;
+	}
+	r = disk_fstat(d, *fd, &st);
 	if (!r && st.size > SEGMENT_BYTES_MAX)
 		st.size = 0;
 	if (!r)
 		r = buf_reserve(b, st.size);
 	if (!r && st.size) {
-		n = disk_read(d, fd, b->data, st.size, 0);
+		n = disk_read(d, *fd, b->data, st.size, 0);
+		if (n == -EAGAIN)
+			return -EAGAIN;
 		if (n < 0)
 			r = (int)n;
 		else
 			b->len = (size_t)n;
 	}
-	int r2 = disk_close(d, fd);
-
-	return r ? r : r2;
+	close_fd(seg, fd);
+	return r;
 }
 
 static int index_load(struct segment *seg)
@@ -333,9 +351,9 @@ static int index_load(struct segment *seg)
 
 	buf_init(&offsets);
 	buf_init(&times);
-	r = read_file(seg, SEGMENT_INDEX, &offsets);
+	r = read_index_file(seg, SEGMENT_INDEX, &offsets);
 	if (!r)
-		r = read_file(seg, SEGMENT_TIMEINDEX, &times);
+		r = read_index_file(seg, SEGMENT_TIMEINDEX, &times);
 	if (r == -EIO) { /* it is built again */
 		buf_reset(&offsets);
 		r = 0;

@@ -31,6 +31,7 @@ struct segment {
 	int64_t base_offset;
 	uint32_t refs;
 	int meta_fd, data_fd; /* -1: not open */
+	int index_fd[2];      /* of .index and .timeindex, while they wait for cold pages */
 
 	bool loaded;	  /* the head was read: the next fields hold */
 	bool bad_head;	  /* and it was damaged: base_pos is worked out, nothing else is known */

@@ -392,7 +392,8 @@ static int part_open(struct store *s, struct part *part, const char *dir,
 	struct plog_box *box = calloc(1, sizeof(*box));
 	struct checkpoint_entry *e = &part->e;
 	bool clean = s->clean_start && part->exact;
-	bool has_floor = e->flags & CHECKPOINT_HAS_POINT;
+	/* A partition that a whole checkpoint does not know was made after it, and began empty. */
+	bool has_floor = e->flags & CHECKPOINT_HAS_POINT || (s->ckpt_held && !e->start_offset);
 	struct plog_open_report rep = { 0 };
 	struct debt owed[2];
 	unsigned owed_cnt = clean ? 0 : part_debts(s, part, owed);

@@ -16,12 +16,11 @@
  *   journal                 redo ring, and the lock (flock on its descriptor) that keeps others out
  *   checkpoint              two slots: log starts and recovery points of all partitions
  *   debts                   mapped slots of what is owed (debt.h)
- *   meta.properties         format version, cluster id, directory id ("name=value" lines, Kafka's
- * file) clean-shutdown          marker: incarnation and boot id; removed, synced, before the first
- * append TOPIC-PARTITION/        segments, leader-epoch-checkpoint TOPIC-PARTITION.ID.gone/ being
- * deleted
- *   __cluster_metadata-0/   the metadata log, a partition like others, with snapshots beside its
- * segments
+ *   meta.properties         Kafka's file: version, cluster.id, directory.id (base64url)
+ *   clean-shutdown          marker: incarnation, boot id; its removal is synced before appends
+ *   TOPIC-PARTITION/        segments, leader-epoch-checkpoint, partition.metadata (topic id)
+ *   TOPIC-PARTITION.ID.gone/ being deleted
+ *   __cluster_metadata-0/   the metadata log, a partition like others, with snapshots beside
  *
  * Anything else there is left alone and noted in the log.
  */
@@ -79,9 +78,10 @@ void store_free(struct store *s);
 /*
  * The log of a partition, opened (and recovered) at the first call for it, blocking then. topic is
  * used for the directory's name. Made where it is missing, if create. -ENOENT; -ESTALE: the
- * directory holds another topic's id; -EIO with a sentence in *ret_plog's fault (the plog is given
- * all the same, for what is readable); others of plog_open(). The store owns the plog; it stays
- * until store_delete() or the end.
+ * directory holds another topic's id; -EIO with a sentence in *ret_plog's fault where something
+ * below the floor is damaged (the plog is given all the same, for what is readable; on every other
+ * error *ret_plog is untouched); others of plog_open(). The store owns the plog; it stays until
+ * store_delete() or the end.
  */
 MUST_CHECK int store_plog(struct store *s, const char *topic, const uint8_t topic_id[16],
 			  uint32_t partition, const struct plog_config *config, bool create,
@@ -116,7 +116,7 @@ MUST_CHECK int store_fsync(struct store *s, struct plog *p, int64_t now_ms, uint
 
 enum store_event_kind {
 	STORE_NONE,
-	STORE_SYNCED,	    /* token */
+	STORE_SYNCED,	    /* token; err -ESTALE: the partition was deleted meanwhile */
 	STORE_FAILED,	    /* a sync or journal write failed: stop the process; sentence */
 	STORE_START_RAISED, /* retention moved plog's start: waiting readers may care */
 	STORE_SPACE,	    /* the reserve was reached, or is free again: sentence */

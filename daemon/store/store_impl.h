@@ -150,6 +150,7 @@ struct store {
 	struct buf ckpt_buf;
 	struct disk_req ckpt_req;
 	bool ckpt_busy, ckpt_wanted;
+	bool ckpt_held; /* one was there at the start: who is not in it was empty then */
 	unsigned ckpt_req_file;
 	uint64_t ckpt_start; /* ring start that it makes possible */
 	int64_t ckpt_due_ms; /* mono; 0: nothing new to tell */

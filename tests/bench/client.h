@@ -4,8 +4,8 @@
  * The client prints one JSON object on stdout: figures, or {"error":"ENOENT","what":"open …"} with
  * exit code 2. Times are nanoseconds of CLOCK_MONOTONIC.
  */
-#ifndef TESTS_BENCH_CLIENT_H
-#define TESTS_BENCH_CLIENT_H
+#ifndef TOPICFS_TESTS_BENCH_CLIENT_H
+#define TOPICFS_TESTS_BENCH_CLIENT_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -123,10 +123,14 @@ is_running() {
 # is_waiting PID: sleeps in the kernel; a reader that waits for records is that. Use it with
 # wait_until before the record is written that the reader shall be woken by.
 is_waiting() {
-	local stat
+	local stat stack
 	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
 	case ${stat##*) } in
-	[SD]*) grep -q fuse "/proc/$1/stack" 2>/dev/null || [ ! -r "/proc/$1/stack" ] ;;
+	[SD]*)
+		# Only root is told what it sleeps in.
+		{ stack=$(<"/proc/$1/stack"); } 2>/dev/null || :
+		[ -z "$stack" ] || [[ $stack == *fuse* ]]
+		;;
 	*) return 1 ;;
 	esac
 }

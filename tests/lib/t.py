@@ -15,12 +15,16 @@ failed, the runner kills.
 """
 import contextlib
 import errno
+import json
 import os
+import pickle
 import re
+import select
 import signal
 import subprocess
 import sys
 import time
+import traceback
 
 CASE_DIR = os.environ["CASE_DIR"]
 TOPICFS = os.environ["TOPICFS"]
@@ -55,6 +59,133 @@ def append(name, what):
     """One write."""
     with opened(topic(name), os.O_WRONLY | os.O_APPEND) as fd:
         assert_eq(len(what), os.write(fd, what), "bytes written")
+
+
+def make_topic(name, partitions=1, *settings):
+    """settings: "segment.bytes=1024" and the like."""
+    os.mkdir(topic(name))
+    if partitions != 1:
+        settings = (f"num.partitions={partitions}", *settings)
+    if settings:
+        configure(name, *settings)
+
+
+def configure(name, *settings):
+    """Lines of config, in one write."""
+    append(name + "/config", "".join(s + "\n" for s in settings).encode())
+
+
+def records(name):
+    """What a json file below topics/ holds, as objects."""
+    return [json.loads(line) for line in read(name).splitlines()]
+
+
+def stored(name, partition=0):
+    """The bytes of a partition's .data files, in order."""
+    directory = f"{DATA}/{name}-{partition}"
+    what = b""
+    for file in sorted(f for f in os.listdir(directory) if f.endswith(".data")):
+        with open(f"{directory}/{file}", "rb") as f:
+            what += f.read()
+    return what
+
+
+def run(*argv, status=0, stdin=b"", cwd=None, limit_s=20, env=None):
+    """Runs a program to its end, in topics/; gives its stdout. A single word with blanks is for
+    bash. It must end with this status (None: any, and a pair of status and stdout is given)."""
+    if len(argv) == 1 and " " in argv[0]:
+        argv = ("bash", "-euc", "-o", "pipefail", argv[0])
+    done = subprocess.run(argv, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          cwd=cwd or f"{MNT}/topics", timeout=limit_s, check=False,
+                          env=os.environ | (env or {}))
+    if status is None:
+        return done.returncode, done.stdout
+    if done.returncode != status:
+        fail(f"{argv!r} ended with {done.returncode}: {done.stderr.decode(errors='replace')}")
+    return done.stdout
+
+
+class Child:
+    """A process that makes one call: Child(os.read, fd, 10).result() is what it gave, or raises
+    what it raised. One that is still there when its `with` ends is killed."""
+
+    def __init__(self, call, *args):
+        self.status = None
+        read_fd, write_fd = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            os.close(read_fd)
+            try:
+                done = (True, call(*args))
+            except BaseException as e:  # pylint: disable=broad-except
+                done = (False, e)
+            try:
+                os.write(write_fd, pickle.dumps(done))
+            except BaseException:  # pylint: disable=broad-except
+                traceback.print_exc()
+            os._exit(0)
+        os.close(write_fd)
+        self.pipe = read_fd
+
+    def result(self, limit_s=10):
+        if not select.select([self.pipe], [], [], limit_s)[0]:
+            fail(f"process {self.pid} gave nothing within {limit_s} s")
+        with open(self.pipe, "rb") as f:
+            what = f.read()
+        self.wait(limit_s)
+        if not what:
+            fail(f"process {self.pid} ended with status {self.status} without a result")
+        ok, value = pickle.loads(what)
+        if not ok:
+            raise value
+        return value
+
+    def kill(self, number=signal.SIGKILL):
+        os.kill(self.pid, number)
+
+    def wait(self, limit_s=10):
+        """The status of its end, as waitpid gives it."""
+        def ended():
+            if self.status is None:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                if pid:
+                    self.status = status
+            return self.status is not None
+        wait_until(ended, limit_s, f"process {self.pid} ends")
+        return self.status
+
+    def is_waiting(self):
+        return is_waiting(self.pid)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if self.status is None:
+            self.kill()
+            self.wait()
+
+
+def is_waiting(pid):
+    """It sleeps in a request to the mount; a reader that waits for records does."""
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            state = f.read().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    if state not in "SD":
+        return False
+    try:
+        with open(f"/proc/{pid}/stack") as f:
+            return "fuse" in f.read()
+    except OSError:
+        return True
+
+
+def errors_lines(regex=""):
+    """The lines of the mount's errors file that match."""
+    with open(MNT + "/errors", encoding="utf-8", errors="replace") as f:
+        return [line for line in f.read().splitlines() if re.search(regex, line)]
 
 
 @contextlib.contextmanager

@@ -168,9 +168,9 @@ static void test_partitions_only_grow(void **state)
 	assert_int_equal(set_num(md, "t", TOPIC_NUM_PARTITIONS, false, 4), 0);
 	assert_int_equal(result.old_partition_cnt, 1);
 	assert_int_equal(result.partition_cnt, 4);
-	assert_int_equal(set_num(md, "t", TOPIC_NUM_PARTITIONS, false, 3), -EINVAL);
+	assert_int_equal(set_num(md, "t", TOPIC_NUM_PARTITIONS, false, 3), -EPERM);
 	assert_string_equal(result.sentence, "num.partitions only grows: it is 4, and cannot be 3");
-	assert_int_equal(set_num(md, "t", TOPIC_NUM_PARTITIONS, true, 1), -EINVAL);
+	assert_int_equal(set_num(md, "t", TOPIC_NUM_PARTITIONS, true, 1), -EPERM);
 	assert_int_equal(set_num(md, "t", TOPIC_NUM_PARTITIONS, false, 1 << 20), -EINVAL);
 	assert_int_equal(set_num(md, "t", TOPIC_NUM_PARTITIONS, true, 4), 0);
 	assert_int_equal(metadata_find_topic(md, "t")->own.set, 0);

@@ -1,0 +1,60 @@
+/*
+ * What the two files of the simulated disk share.
+ */
+#ifndef TOPICFS_TESTS_SIMDISK_IMPL_H
+#define TOPICFS_TESTS_SIMDISK_IMPL_H
+
+#include "tests/lib/simdisk.h"
+
+#define SECTOR 512U
+#define FD_MAX 1024
+
+struct simfile {
+	uint8_t *cur, *stable;
+	size_t len, stable_len, cap; /* both buffers have cap bytes, zeroed behind their lengths */
+	size_t alloc;		     /* room that was allocated beyond the length */
+	unsigned refs;		     /* names (cached and stable) and descriptors */
+	bool is_dir, mapped, warm, locked;
+	int64_t mtime_ms;
+};
+
+struct simname {
+	char *path;
+	struct simfile *cur, *stable;
+	uint64_t group; /* names that share their fate at a crash; 0: alone */
+};
+
+struct simfd {
+	struct simfile *file;
+	char *path;
+	bool direct, locks;
+};
+
+struct simdisk {
+	struct disk disk;
+	struct simname *names;
+	size_t name_cnt, name_cap;
+	struct simfd fds[FD_MAX];
+	int fd_top;
+	uint64_t rng, group, calls, failed, fail_at, fail_cnt, stop_at, space;
+	int fail_err;
+	unsigned cold_one_in;
+	bool no_direct;
+	int64_t now_ms;
+	uint8_t boot_id[16];
+	struct buf *trace;
+	struct list pending;
+};
+
+uint64_t sim_rnd(struct simdisk *d);
+void sim_file_unref(struct simfile *f);
+struct simfile *sim_file_ref(struct simfile *f);
+struct simfile *sim_lookup(struct simdisk *d, const char *path);
+bool sim_has_parent(struct simdisk *d, const char *path, bool stable);
+struct simfd *sim_fd_get(struct simdisk *d, int fd);
+void sim_put_bytes(struct simdisk *d, struct simfile *f, const void *data, size_t len, uint64_t pos,
+		   bool durable);
+void sim_name_sync(struct simname *n);
+void sim_close_all(struct simdisk *d);
+
+#endif
