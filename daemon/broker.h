@@ -38,7 +38,12 @@ struct broker {
 	uint64_t open_serial;
 	uint32_t open_partition;
 	bool ready; /* this broker's registration was applied */
+	/* The clocks as of broker_clock(): once for each round of the loop, since asking costs as
+	 * much as a tenth of an append. */
+	int64_t now_ms, mono_us;
 	struct histogram appends, fsyncs;
+	uint64_t ticks_start, ticks_per_us; /* of the processor's counter */
+	int64_t ticks_start_us;
 	int64_t started_ms;
 	/* fsync start times by token, for the histogram; a small ring. */
 	struct {
@@ -60,13 +65,14 @@ void broker_backend(struct broker *b, struct backend *ret);
 /* Handles finished requests and events of the store. 0, or -EIO: a sync failed, the process must
  * stop. */
 MUST_CHECK int broker_step(struct broker *b);
+/* Looks at the clocks. */
+void broker_clock(struct broker *b);
 /* What is due: the store's ticks, and a few logs that nobody has opened yet. Returns the next time
  * at which it wants to be called, on CLOCK_MONOTONIC in ms. */
 int64_t broker_tick(struct broker *b);
 
 int64_t broker_now_ms(void);  /* CLOCK_REALTIME */
-int64_t broker_mono_ms(void); /* CLOCK_MONOTONIC */
-int64_t broker_mono_us(void);
+int64_t broker_mono_us(void); /* CLOCK_MONOTONIC */
 void histogram_put(struct histogram *h, int64_t us);
 
 /* broker_text.c */

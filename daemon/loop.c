@@ -29,6 +29,8 @@
 #define BURST 64
 /* How long a stop waits for what is under way. */
 #define STOP_MS 3000
+/* Signals are looked for at least that often. */
+#define SIGNAL_MS 50
 #define UNSYNCED_BYTES_MAX (64 * MIB)
 
 struct server {
@@ -38,6 +40,8 @@ struct server {
 	struct store *store;
 	struct session *session;
 	int signal_fd;
+	int64_t deadline_ms;	      /* of the next tick, on the monotonic clock */
+	int64_t ticked_ms, looked_ms; /* when that was done last: ticks, signals */
 	bool has_fs;
 	char *mount, *data;
 };
@@ -170,7 +174,8 @@ static int wait_ready(struct server *s)
 	struct pollfd pfd = { .fd = io_disk_event_fd(s->disk), .events = POLLIN };
 
 	while (!s->broker.ready) {
-		store_kick(s->store, broker_now_ms());
+		broker_clock(&s->broker);
+		store_kick(s->store, s->broker.now_ms);
 		if (broker_step(&s->broker))
 			return -EIO;
 		if (s->broker.ready)
@@ -225,13 +230,24 @@ static int start(struct server *s, const struct broker_options *o)
 	return r;
 }
 
-/* One round: requests, finished disk work, what is due. 0; -ENODEV: unmounted; -EIO. *ret_cnt:
- * requests. */
-static int turn(struct server *s, int64_t *deadline, unsigned *ret_cnt)
+static int64_t mono_ms(const struct server *s)
+{
+	return s->broker.mono_us / 1000;
+}
+
+static void tick(struct server *s)
+{
+	s->deadline_ms = broker_tick(&s->broker);
+	s->ticked_ms = mono_ms(s);
+}
+
+/* One round: requests, finished disk work, what is due. 0; -ENODEV: unmounted; -EIO. */
+static int turn(struct server *s, unsigned *ret_cnt)
 {
 	int r;
 
 	*ret_cnt = 0;
+	broker_clock(&s->broker);
 	while (*ret_cnt < BURST && (r = session_step(s->session)) != 0) {
 		if (r < 0)
 			return r;
@@ -241,16 +257,12 @@ static int turn(struct server *s, int64_t *deadline, unsigned *ret_cnt)
 		r = broker_step(&s->broker);
 		if (r)
 			return r;
-		/* What has finished may have made something due. */
-		*deadline = MIN(*deadline, store_deadline(s->store));
 	}
 	/* All that asked for an fsync in this round go together. */
 	if (*ret_cnt < BURST)
-		store_kick(s->store, broker_now_ms());
-	if (*ret_cnt && broker_mono_ms() < *deadline)
-		return 0;
-	if (broker_mono_ms() >= *deadline || *ret_cnt)
-		*deadline = broker_tick(&s->broker);
+		store_kick(s->store, s->broker.now_ms);
+	if (mono_ms(s) >= s->deadline_ms || (*ret_cnt && mono_ms(s) != s->ticked_ms))
+		tick(s);
 	return 0;
 }
 
@@ -259,7 +271,7 @@ static int sleep_until(struct server *s, int64_t deadline, bool *ret_stop)
 	struct pollfd pfd[] = { { .fd = session_fd(s->session), .events = POLLIN },
 				{ .fd = io_disk_event_fd(s->disk), .events = POLLIN },
 				{ .fd = s->signal_fd, .events = POLLIN } };
-	int64_t left = deadline - broker_mono_ms();
+	int64_t left = deadline - broker_mono_us() / 1000;
 	struct signalfd_siginfo info;
 
 	if (poll(pfd, ARRAY_CNT(pfd), (int)MAX(MIN(left, 1000), 0)) < 0 && errno != EINTR)
@@ -276,28 +288,28 @@ static int sleep_until(struct server *s, int64_t deadline, bool *ret_stop)
 
 static int serve(struct server *s)
 {
-	int64_t deadline = broker_tick(&s->broker), looked = broker_mono_ms();
 	unsigned spins = 0, cnt;
 	bool stop = false;
 	int r = 0;
 
-	while (!stop && !r) {
-		r = turn(s, &deadline, &cnt);
+	broker_clock(&s->broker);
+	tick(s);
+	while (!stop) {
+		r = turn(s, &cnt);
 		if (r)
 			break;
+		spins = cnt ? 0 : spins + 1;
 		/* Signals are looked for even while requests never cease. */
-		if (cnt && broker_mono_ms() - looked < 50) {
-			spins = 0;
+		if (spins < SPIN_MAX && mono_ms(s) - s->looked_ms < SIGNAL_MS)
 			continue;
-		}
-		if (!cnt && spins < SPIN_MAX && broker_mono_ms() - looked < 50) {
-			spins++;
-			continue;
-		}
-		r = sleep_until(s, cnt ? 0 : deadline, &stop);
-		looked = broker_mono_ms();
 		if (!cnt)
-			spins = SPIN_MAX;
+			tick(s); /* what the last requests left to be done has a time now */
+		r = sleep_until(s, cnt ? 0 : s->deadline_ms, &stop);
+		if (r)
+			break;
+		broker_clock(&s->broker);
+		s->looked_ms = mono_ms(s);
+		spins = SPIN_MAX - 1;
 	}
 	if (r == -ENODEV)
 		LOG_AT(LOG_WARN, "mount", 0, "somebody unmounted it; the broker ends");
@@ -318,14 +330,14 @@ static bool something_waits(const struct server *s)
 /* A clean end: nothing new comes in, what was accepted is finished, what waits is answered. */
 static int stop(struct server *s)
 {
-	int64_t until = broker_mono_ms() + STOP_MS, deadline = 0;
+	int64_t until = broker_mono_us() / 1000 + STOP_MS;
 	struct pollfd pfd = { .fd = io_disk_event_fd(s->disk), .events = POLLIN };
 	unsigned cnt;
 	int r = 0;
 
 	session_detach(s->session);
-	while (!r && broker_mono_ms() < until) {
-		r = turn(s, &deadline, &cnt);
+	while (!r && broker_mono_us() / 1000 < until) {
+		r = turn(s, &cnt);
 		if (r == -ENODEV)
 			r = 0;
 		fs_shutdown(&s->fs);
@@ -370,7 +382,7 @@ static int finish(struct server *s, int r)
 int cmd_broker(const struct broker_options *o)
 {
 	struct server s = { .signal_fd = -1 };
-	int64_t began = broker_mono_ms();
+	int64_t began = broker_mono_us();
 	int r;
 
 	log_set_level(o->log_level);
@@ -383,7 +395,7 @@ int cmd_broker(const struct broker_options *o)
 	r = start(&s, o);
 	if (!r) {
 		LOG_AT(LOG_INFO, "broker", 0, "broker %u serves %s on %s, started in %lld ms",
-		       o->node, s.data, s.mount, (long long)(broker_mono_ms() - began));
+		       o->node, s.data, s.mount, (long long)((broker_mono_us() - began) / 1000));
 		LOG_AT(LOG_INFO, "broker", 0, "ready");
 		notify_manager("READY=1");
 		r = serve(&s);
