@@ -76,7 +76,7 @@ with Broker() as broker:
         open(out, "wb").close()
     for turn in range(KILLS):
         writers = start_writers(outs)
-        goal = [progress(out)[0] + random.randrange(1, 40) for out in outs]
+        goal = [progress(out)[0] + random.randrange(1, 120) for out in outs]
         wait_until(lambda: progress(outs[turn % WRITERS])[0] >= goal[turn % WRITERS], 20)
         broker.kill()
         for child in writers:
