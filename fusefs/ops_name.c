@@ -467,10 +467,24 @@ static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const 
 	refuse_name(req, newparent, newname, "there are no links here");
 }
 
-/* A directory's listing is made at opendir and read from memory. */
+/* A directory's listing is made by the read at its beginning, and read on from memory. */
 struct listing {
+	struct list link; /* fs->listings */
 	struct buf text;
 };
+
+static void listing_free(struct listing *l)
+{
+	list_remove(&l->link);
+	buf_fini(&l->text);
+	free(l);
+}
+
+void ops_free_listings(struct fs *fs)
+{
+	LIST_FOREACH_SAFE(pos, tmp, &fs->listings)
+		listing_free(LIST_ENTRY(pos, struct listing, link));
+}
 
 static void list_name(fuse_req_t req, struct listing *l, const char *name, uint64_t ino, bool dir)
 {
@@ -534,28 +548,35 @@ static void list_dir(fuse_req_t req, struct listing *l, const struct where *w)
 
 static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct fs *fs = fs_of(req);
 	struct listing *l;
 	struct where w;
 
-	if (!node_find(fs_of(req), ino, &w) || (w.topic && w.topic->deleted)) {
+	if (!node_find(fs, ino, &w) || (w.topic && w.topic->deleted)) {
 		fuse_reply_err(req, ESTALE);
 		return;
 	}
 	l = calloc(1, sizeof(*l));
-	if (l)
-		list_dir(req, l, &w);
-	if (!l || buf_err(&l->text)) {
-		if (l)
-			buf_fini(&l->text);
-		free(l);
+	if (!l) {
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
+	list_put(&fs->listings, &l->link);
 	fi->fh = (uint64_t)(uintptr_t)l;
-	if (fuse_reply_open(req, fi)) {
-		buf_fini(&l->text);
-		free(l);
-	}
+	if (fuse_reply_open(req, fi))
+		listing_free(l);
+}
+
+/* 0; -ESTALE where the directory is gone; -ENOMEM. */
+static int listing_fill(fuse_req_t req, struct listing *l, fuse_ino_t ino)
+{
+	struct where w;
+
+	if (!node_find(fs_of(req), ino, &w) || (w.topic && w.topic->deleted))
+		return -ESTALE;
+	buf_reset(&l->text);
+	list_dir(req, l, &w);
+	return buf_err(&l->text);
 }
 
 /* Whole entries from off on: an entry's own offset is where the next one begins. */
@@ -564,8 +585,12 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 {
 	struct listing *l = (struct listing *)(uintptr_t)fi->fh;
 	size_t pos = (size_t)off, end = pos;
+	int r = pos ? 0 : listing_fill(req, l, ino);
 
-	(void)ino;
+	if (r) {
+		fuse_reply_err(req, -r);
+		return;
+	}
 	while (end < l->text.len) {
 		/* struct fuse_dirent: u64 ino, u64 off, u32 namelen, u32 type, name, padding. */
 		size_t next = (size_t)le64_load(l->text.data + end + 8);
@@ -582,11 +607,8 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 
 static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct listing *l = (struct listing *)(uintptr_t)fi->fh;
-
 	(void)ino;
-	buf_fini(&l->text);
-	free(l);
+	listing_free((struct listing *)(uintptr_t)fi->fh);
 	fuse_reply_err(req, 0);
 }
 
