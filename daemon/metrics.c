@@ -17,6 +17,7 @@ static void family(struct buf *out, const char *name, const char *type, const ch
 
 struct topic_sum {
 	uint64_t records_in, bytes_in, records_out, bytes_out, retained_bytes, partitions;
+	uint64_t segments;
 };
 
 static void sum_topic(const struct be_topic *t, struct topic_sum *ret)
@@ -29,8 +30,10 @@ static void sum_topic(const struct be_topic *t, struct topic_sum *ret)
 		ret->bytes_in += p->bytes_in;
 		ret->records_out += p->records_out;
 		ret->bytes_out += p->bytes_out;
-		if (p->log)
+		if (p->log) {
 			ret->retained_bytes += plog_bytes(p->log);
+			ret->segments += p->log->seg_cnt;
+		}
 	}
 }
 
@@ -41,6 +44,7 @@ enum topic_metric {
 	BYTES_OUT,
 	RETAINED,
 	PARTITIONS,
+	SEGMENTS,
 	METRIC_CNT
 };
 
@@ -59,6 +63,7 @@ static const struct {
 	[RETAINED] = { "topicfs_topic_retained_bytes", "", "gauge", "bytes",
 		       "Bytes of the segments of opened logs." },
 	[PARTITIONS] = { "topicfs_topic_partitions", "", "gauge", "", "Partitions." },
+	[SEGMENTS] = { "topicfs_topic_segments", "", "gauge", "", "Segments of opened logs." },
 };
 
 static uint64_t topic_value(const struct topic_sum *s, enum topic_metric m)
@@ -76,6 +81,8 @@ static uint64_t topic_value(const struct topic_sum *s, enum topic_metric m)
 		return s->retained_bytes;
 	case PARTITIONS:
 		return s->partitions;
+	case SEGMENTS:
+		return s->segments;
 	case METRIC_CNT:
 		break;
 	}

@@ -355,9 +355,22 @@ static const struct subcommand subcommands[] = {
 	  "A line for each fault. Exit status: 0 sound, 1 faults, 2 in use or absent.\n"
 	  "\n" HELP_ONLY,
 	  parse_verify, NULL },
-	{ "dump", "DIR|FILE.meta", "Print batches and records as JSON lines", HELP_ONLY, parse_dump,
-	  NULL },
-	{ "bench", "[WORKLOAD] [OPTION]...", "Figures beside the native file system's", HELP_ONLY,
+	{ "dump", "DIR|FILE.meta", "Print batches and records as JSON lines",
+	  "Each line is an object whose first member is its \"type\": segment, batch, record (as\n"
+	  "the mount's json form prints it), command and snapshot (of the metadata), fault.\n"
+	  "Exit status: 0, 1 faults, 2 in use or absent.\n"
+	  "\n" HELP_ONLY,
+	  parse_dump, NULL },
+	{ "bench", "[WORKLOAD] [OPTION]...", "Figures beside the native file system's",
+	  "Workloads (all of them, where none is named):\n"
+	  "  append   a line of 100 bytes each write()\n"
+	  "  bulk     64 KiB of lines each write()\n"
+	  "  read     128 KiB each read(), from the page cache\n"
+	  "  fsync    a line of 100 bytes, then fsync(), each time\n"
+	  "\n"
+	  "  --dir DIR      where to work (default $TMPDIR, else /tmp)\n"
+	  "  --pairs N      runs of each side, 1 to 99 (default 5)\n"
+	  "  --seconds S    one run, 0.05 to 60 (default 0.5)\n" HELP_ONLY,
 	  parse_bench, NULL },
 	{ "top", "[--interval SECONDS] [--count N] [MOUNT]",
 	  "Show what flows, lags and is out of sync, live",
