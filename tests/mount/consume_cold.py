@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-# Bytes that are not in the page cache are read in and given, by every way of reading: nobody sees EAGAIN.
+# Bytes that are not in the page cache are read in and given, by every way of reading: nobody
+# sees EAGAIN.
 import subprocess
 
 from t import *
