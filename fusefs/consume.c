@@ -311,9 +311,11 @@ static void reply_spliced(struct fs *fs, fuse_req_t req, struct parked *p, struc
 		struct fuse_bufvec v;
 		char room[sizeof(struct fuse_bufvec) + EXTENT_CNT_MAX * sizeof(struct fuse_buf)];
 	} u = { .v = { .count = a->cnt } };
+	/* Its array of one stands for as many as there is room for. */
+	struct fuse_bufvec *v = &u.v;
 
 	for (unsigned i = 0; i < a->cnt; i++) {
-		struct fuse_buf *b = &u.v.buf[i];
+		struct fuse_buf *b = &v->buf[i];
 
 		if (a->zero_len[i]) {
 			*b = (struct fuse_buf){ .size = a->zero_len[i], .mem = (void *)zeros };
@@ -329,7 +331,7 @@ static void reply_spliced(struct fs *fs, fuse_req_t req, struct parked *p, struc
 		p->req = NULL;
 		unpark(fs, p);
 	}
-	fuse_reply_data(req, &u.v, fs->no_splice ? FUSE_BUF_NO_SPLICE : 0);
+	fuse_reply_data(req, v, fs->no_splice ? FUSE_BUF_NO_SPLICE : 0);
 }
 
 /* Whether a splice of the answer would find all its pages. Sets the disk's `cold` where not. */
