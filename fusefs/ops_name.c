@@ -469,8 +469,22 @@ static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const 
 
 /* A directory's listing is made at opendir and read from memory. */
 struct listing {
+	struct list link; /* fs->listings */
 	struct buf text;
 };
+
+static void listing_free(struct listing *l)
+{
+	list_remove(&l->link);
+	buf_fini(&l->text);
+	free(l);
+}
+
+void ops_free_listings(struct fs *fs)
+{
+	LIST_FOREACH_SAFE(pos, tmp, &fs->listings)
+		listing_free(LIST_ENTRY(pos, struct listing, link));
+}
 
 static void list_name(fuse_req_t req, struct listing *l, const char *name, uint64_t ino, bool dir)
 {
@@ -542,20 +556,20 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 		return;
 	}
 	l = calloc(1, sizeof(*l));
-	if (l)
-		list_dir(req, l, &w);
-	if (!l || buf_err(&l->text)) {
-		if (l)
-			buf_fini(&l->text);
-		free(l);
+	if (!l) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	list_put(&fs_of(req)->listings, &l->link);
+	list_dir(req, l, &w);
+	if (buf_err(&l->text)) {
+		listing_free(l);
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
 	fi->fh = (uint64_t)(uintptr_t)l;
-	if (fuse_reply_open(req, fi)) {
-		buf_fini(&l->text);
-		free(l);
-	}
+	if (fuse_reply_open(req, fi))
+		listing_free(l);
 }
 
 /* Whole entries from off on: an entry's own offset is where the next one begins. */
@@ -582,11 +596,8 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 
 static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct listing *l = (struct listing *)(uintptr_t)fi->fh;
-
 	(void)ino;
-	buf_fini(&l->text);
-	free(l);
+	listing_free((struct listing *)(uintptr_t)fi->fh);
 	fuse_reply_err(req, 0);
 }
 
