@@ -58,6 +58,8 @@ fault_TESTS := tests/fault/sweep_store.c
 fuzz_TESTS :=
 # What several tests share; linked into each that uses it.
 testlib_SRC := tests/lib/simdisk.c tests/lib/simdisk_crash.c
+# What makes the files of tests/golden.
+golden_SRC := tests/golden/make_golden.c
 # The programs of tests/bench.
 bench_SRC := tests/bench/ref.c tests/bench/client.c tests/bench/client_wake.c
 
@@ -82,7 +84,7 @@ archives = $(patsubst %,$(B)/lib%.a,$($(1)_NEEDS))
 libs = $(foreach l,$($(1)_NEEDS),$($(l)_LIBS))
 
 unit_TESTS := $(foreach l,$(LAYERS),$(unit_$(l)_TESTS))
-all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(main_SRC) $(testlib_SRC) $(bench_SRC)
+all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(main_SRC) $(testlib_SRC) $(golden_SRC) $(bench_SRC)
 all_TESTS := $(unit_TESTS) $(sim_TESTS) $(fault_TESTS) $(fuzz_TESTS)
 
 # A failed recipe leaves no half-written target.
@@ -114,6 +116,9 @@ $(B)/%.o: %.c $(B)/flags
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/topicfs: $(call obj,$(main_SRC)) $(call archives,daemon)
+	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,daemon)
+
+$(B)/tests/golden/make_golden: $(B)/tests/golden/make_golden.o $(call archives,daemon)
 	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,daemon)
 
 $(B)/tests/bench/ref: $(B)/tests/bench/ref.o
