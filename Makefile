@@ -198,6 +198,15 @@ soak: setup-test ## load, kills and checks for [MINUTES=10]
 	@$(MAKE) --no-print-directory -s all
 	@TOPICFS=$(B)/topicfs tests/soak/run '$(or $(MINUTES),10)'
 
+# Only when the format changes: the stored ones are what older builds wrote.
+.PHONY: golden-files
+golden-files: $(B)/tests/golden/make_golden
+	@rm -rf $(B)/golden-clean $(B)/golden-killed
+	@$(B)/tests/golden/make_golden clean $(B)/golden-clean
+	@$(B)/tests/golden/make_golden killed $(B)/golden-killed
+	@tests/golden/pack $(B)/v1.tar.xz $(B)/golden-clean clean $(B)/golden-killed killed
+	@cmp $(B)/v1.tar.xz tests/golden/v1.tar.xz || echo 'they differ: see docs/disk-format.md'
+
 .PHONY: broken
 broken: setup-test ## break the code on purpose: the tests must notice
 	@tools/need tests/broken/run 'there are no broken variants to try'
