@@ -467,10 +467,12 @@ static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const 
 	refuse_name(req, newparent, newname, "there are no links here");
 }
 
-/* A directory's listing is made by the read at its beginning, and read on from memory. */
+/* A directory's listing is made when it is read from its beginning (so rewinddir(3) sees what is
+ * new), and given from memory. */
 struct listing {
 	struct list link; /* fs->listings */
 	struct buf text;
+	size_t next; /* behind the last entry that was given */
 };
 
 static void listing_free(struct listing *l)
@@ -567,8 +569,7 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 		listing_free(l);
 }
 
-/* 0; -ESTALE where the directory is gone; -ENOMEM. */
-static int listing_fill(fuse_req_t req, struct listing *l, fuse_ino_t ino)
+static int relist(fuse_req_t req, struct listing *l, fuse_ino_t ino)
 {
 	struct where w;
 
@@ -579,30 +580,45 @@ static int listing_fill(fuse_req_t req, struct listing *l, fuse_ino_t ino)
 	return buf_err(&l->text);
 }
 
+/* Where the entry behind the one at pos begins: struct fuse_dirent is u64 ino, u64 off, u32
+ * namelen, u32 type, name, padding. */
+static size_t entry_next(const struct listing *l, size_t pos)
+{
+	return (size_t)le64_load(l->text.data + pos + 8);
+}
+
+/* The first entry that begins at off or behind it: a program may have sought anywhere. */
+static size_t entry_at(const struct listing *l, size_t off)
+{
+	size_t pos = 0;
+
+	if (off == l->next)
+		return off;
+	while (pos < off && pos < l->text.len)
+		pos = entry_next(l, pos);
+	return pos;
+}
+
 /* Whole entries from off on: an entry's own offset is where the next one begins. */
 static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		       struct fuse_file_info *fi)
 {
 	struct listing *l = (struct listing *)(uintptr_t)fi->fh;
-	size_t pos = (size_t)off, end = pos;
-	int r = pos ? 0 : listing_fill(req, l, ino);
+	int r = off ? 0 : relist(req, l, ino);
+	size_t pos, end;
 
 	if (r) {
+		buf_fini(&l->text);
+		l->next = 0;
 		fuse_reply_err(req, -r);
 		return;
 	}
-	while (end < l->text.len) {
-		/* struct fuse_dirent: u64 ino, u64 off, u32 namelen, u32 type, name, padding. */
-		size_t next = (size_t)le64_load(l->text.data + end + 8);
-
-		if (next - pos > size)
+	for (pos = end = entry_at(l, (size_t)off); end < l->text.len; end = entry_next(l, end)) {
+		if (entry_next(l, end) - pos > size)
 			break;
-		end = next;
 	}
-	if (pos >= l->text.len)
-		fuse_reply_buf(req, NULL, 0);
-	else
-		fuse_reply_buf(req, (char *)l->text.data + pos, end - pos);
+	l->next = end;
+	fuse_reply_buf(req, pos < end ? (char *)l->text.data + pos : NULL, end - pos);
 }
 
 static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
