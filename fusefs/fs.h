@@ -141,6 +141,9 @@ struct handle {
 	int32_t last_tgid;   /* its process, once it was asked for */
 	bool is_polled;
 
+	uint64_t *lock_owners; /* of fcntl locks set through this; lock_owner_cnt of them */
+	unsigned lock_owner_cnt;
+
 	struct waiter poll_wait;
 	struct fuse_pollhandle *poll;
 	struct list parked; /* this handle's parked requests */
