@@ -5,6 +5,8 @@ import random
 from t import *
 
 KILLS, WRITERS = 20, 8
+# A ring that wraps and fills, none, and the usual one.
+OPTIONS = [(), ("--set", "journal.bytes=1048576"), ("--set", "journal.bytes=0"), ()]
 
 
 def line_of(writer, number):
@@ -85,6 +87,7 @@ with Broker() as broker:
         for w in range(WRITERS):
             synced, tried = progress(outs[w])
             skipped[w].update(range(synced + 1, tried + 1))
+        broker.options = OPTIONS[turn % len(OPTIONS)]
         broker.start()
         check(outs)
     broker.stop()
