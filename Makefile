@@ -28,7 +28,8 @@ store_SRC := daemon/store/record.c daemon/store/json.c daemon/store/json_text.c 
 	daemon/store/plog_read.c daemon/store/plog_find.c daemon/store/plog_retain.c \
 	daemon/store/plog_open.c daemon/store/journal.c daemon/store/checkpoint.c \
 	daemon/store/files.c daemon/store/recovery.c daemon/store/sync.c \
-	daemon/store/journaling.c daemon/store/upkeep.c daemon/store/snapshot.c daemon/store/store.c \
+	daemon/store/journaling.c daemon/store/upkeep.c daemon/store/snapshot.c \
+	daemon/store/store.c \
 	daemon/store/overlay.c
 io_SRC := daemon/io/disk.c daemon/io/ring.c daemon/io/pool.c
 raft_SRC := raft/setting.c raft/topic_config.c raft/metadata_cmd.c raft/metadata.c \
@@ -39,7 +40,8 @@ fusefs_SRC := fusefs/errors.c fusefs/lock.c fusefs/view.c fusefs/node.c fusefs/h
 	fusefs/session.c
 daemon_SRC := daemon/config.c daemon/options.c daemon/metalog.c daemon/broker.c \
 	daemon/broker_text.c daemon/metrics.c daemon/loop.c daemon/walk.c \
-	daemon/offline.c daemon/verify.c daemon/verify_segment.c daemon/verify_files.c daemon/dump.c daemon/top.c daemon/bench.c
+	daemon/offline.c daemon/verify.c daemon/verify_segment.c daemon/verify_files.c \
+	daemon/dump.c daemon/top.c daemon/bench.c
 main_SRC := daemon/main.c
 
 # Tests: one program for each file, named after it, linked with its own layer and those below.

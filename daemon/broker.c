@@ -481,12 +481,43 @@ static void append_why(struct be_partition *p, int r, struct be_why *why)
 			 r == -EIO && *p->log->fault ? p->log->fault : log_errno_name(r));
 }
 
-/* One append in so many is timed for the histogram: two looks at the clock are not free. */
-#define TIMED_APPENDS 16
-
-static int64_t time_append(struct broker *b)
+/*
+ * Appends are timed by the processor's own counter: two looks at the clock would be a tenth of an
+ * append. How many counts make a microsecond is learned from the clock as time goes by.
+ */
+static uint64_t ticks(void)
 {
-	return b->append_cnt++ % TIMED_APPENDS ? 0 : broker_mono_us();
+#if defined(__x86_64__)
+	return __builtin_ia32_rdtsc();
+#else
+	return (uint64_t)broker_mono_us();
+#endif
+}
+
+static void learn_ticks(struct broker *b)
+{
+	uint64_t cnt = ticks() - b->ticks_start;
+	int64_t us = b->mono_us - b->ticks_start_us;
+
+	if (!b->ticks_start) {
+		b->ticks_start = ticks();
+		b->ticks_start_us = b->mono_us;
+	} else if (us > 0) {
+		b->ticks_per_us = MAX(cnt / (uint64_t)us, 1U);
+	}
+}
+
+static void time_append(struct broker *b, uint64_t start)
+{
+	histogram_put(&b->appends, (int64_t)((ticks() - start) / MAX(b->ticks_per_us, 1U)));
+}
+
+/* No record is stamped with a time before its write began, or `date` and `0@TIME` would not agree:
+ * the round's clock is too old for that. */
+static int64_t stamp(struct broker *b)
+{
+	b->now_ms = broker_now_ms();
+	return b->now_ms;
 }
 
 static int append_lines(void *ctx, struct be_partition *p, const struct iovec *iov, int iov_cnt,
@@ -494,15 +525,14 @@ static int append_lines(void *ctx, struct be_partition *p, const struct iovec *i
 			struct be_why *why)
 {
 	struct broker *b = ctx;
-	int64_t start = time_append(b);
+	uint64_t start = ticks();
 	int r = check_append(ctx, p, why);
 
 	if (!r)
-		r = store_append_lines(b->store, p->log, b->now_ms, iov, iov_cnt, len, cnt, late,
+		r = store_append_lines(b->store, p->log, stamp(b), iov, iov_cnt, len, cnt, late,
 				       ret);
 	append_why(p, r, why);
-	if (start)
-		histogram_put(&b->appends, broker_mono_us() - start);
+	time_append(b, start);
 	return r;
 }
 
@@ -510,14 +540,13 @@ static int append_records(void *ctx, struct be_partition *p, const struct record
 			  uint32_t cnt, struct plog_appended *ret, struct be_why *why)
 {
 	struct broker *b = ctx;
-	int64_t start = time_append(b);
+	uint64_t start = ticks();
 	int r = check_append(ctx, p, why);
 
 	if (!r)
-		r = store_append_records(b->store, p->log, b->now_ms, recs, cnt, NULL, ret);
+		r = store_append_records(b->store, p->log, stamp(b), recs, cnt, NULL, ret);
 	append_why(p, r, why);
-	if (start)
-		histogram_put(&b->appends, broker_mono_us() - start);
+	time_append(b, start);
 	return r;
 }
 
@@ -671,6 +700,7 @@ int64_t broker_tick(struct broker *b)
 	int64_t mono = b->mono_us / 1000;
 	bool more;
 
+	learn_ticks(b);
 	store_tick(b->store, b->now_ms, mono);
 	more = open_some(b);
 	return more ? MIN(store_deadline(b->store), mono + 2) : store_deadline(b->store);

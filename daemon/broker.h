@@ -42,7 +42,8 @@ struct broker {
 	 * much as a tenth of an append. */
 	int64_t now_ms, mono_us;
 	struct histogram appends, fsyncs;
-	uint64_t append_cnt;
+	uint64_t ticks_start, ticks_per_us; /* of the processor's counter */
+	int64_t ticks_start_us;
 	int64_t started_ms;
 	/* fsync start times by token, for the histogram; a small ring. */
 	struct {

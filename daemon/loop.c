@@ -31,7 +31,13 @@
 #define STOP_MS 3000
 /* Signals are looked for at least that often. */
 #define SIGNAL_MS 50
-#define UNSYNCED_BYTES_MAX (64 * MIB)
+/*
+ * Unsynced bytes from which they are written out, so that no append meets the kernel's own bound (a
+ * fifth of the memory by default). Writing out earlier costs: at 64 MiB it took three quarters of the
+ * rate of 1 MiB writes.
+ */
+#define UNSYNCED_BYTES_MAX (512 * MIB)
+#define UNSYNCED_MEMORY_SHARE 32
 
 struct server {
 	struct broker broker;
@@ -137,6 +143,14 @@ static char *canonical(const char *path)
 	return ret;
 }
 
+static uint64_t unsynced_bytes_max(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES);
+	uint64_t memory = pages > 0 ? (uint64_t)pages * 4096 : GIB;
+
+	return MIN(UNSYNCED_BYTES_MAX, memory / UNSYNCED_MEMORY_SHARE);
+}
+
 static int open_store(struct server *s, const struct broker_options *o,
 		      struct store_open_report *report)
 {
@@ -149,7 +163,7 @@ static int open_store(struct server *s, const struct broker_options *o,
 		.reserve_fraction = (double)o->config.disk_reserve_percent / 100,
 		.reserve_bytes = (uint64_t)o->config.disk_reserve_bytes,
 		.retention_check_ms = o->config.retention_check_ms,
-		.dirty_bytes_max = UNSYNCED_BYTES_MAX,
+		.dirty_bytes_max = unsynced_bytes_max(),
 	};
 	int r;
 

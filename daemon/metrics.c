@@ -194,8 +194,8 @@ void broker_metrics(struct broker *b, struct buf *out)
 	family(out, "topicfs_build", "info", "", "Version.");
 	buf_printf(out, "topicfs_build_info{version=\"%s\"} 1\n", TOPICFS_VERSION);
 	put_topics(b, out);
-	put_histogram(out, "topicfs_append_seconds",
-		      "Time that appends took in the broker; one in 16 is timed.", &b->appends);
+	put_histogram(out, "topicfs_append_seconds", "Time that appends took in the broker.",
+		      &b->appends);
 	put_histogram(out, "topicfs_fsync_seconds", "Time from an fsync to its answer.",
 		      &b->fsyncs);
 	put_refusals(b, out);

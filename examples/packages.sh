@@ -17,16 +17,19 @@ if [ $# -ne 1 ]; then
 	exit 2
 fi
 
-dpkg-query -W -f '${db:Status-Status}\t${Package}\t${Architecture}\t${Version}\t${Installed-Size}\t${Section}\t${binary:Summary}\n' |
+fields='${db:Status-Status}\t${Package}\t${Architecture}\t${Version}\t${Installed-Size}\t'
+fields=$fields'${Section}\t${binary:Summary}\n'
+
+dpkg-query -W -f "$fields" |
 	awk -F '\t' -v host="$(uname -n)" '
 	function quote(s) {
-		gsub(/\\/, "\\\\", s)
+		gsub(/\\/, "&&", s)
 		gsub(/"/, "\\\"", s)
 		gsub(/[\001-\037]/, "?", s)
 		return "\"" s "\""
 	}
 	$1 == "installed" {
-		printf "{\"key\":%s,\"value\":{\"version\":%s,\"kib\":%d,\"section\":%s,\"about\":%s},", \
-			quote($2), quote($4), $5, quote($6), quote($7)
+		printf "{\"key\":%s,\"value\":{\"version\":%s,\"kib\":%d,", quote($2), quote($4), $5
+		printf "\"section\":%s,\"about\":%s},", quote($6), quote($7)
 		printf "\"headers\":{\"host\":%s,\"architecture\":%s}}\n", quote(host), quote($3)
 	}' >>"$1/all.json"

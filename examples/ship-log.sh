@@ -41,7 +41,7 @@ inode_of() {
 # the key: without the architecture, so that libc6:amd64 and libc6:i386 are one.
 to_json='
 function quote(s) {
-	gsub(/\\/, "\\\\", s)
+	gsub(/\\/, "&&", s)
 	gsub(/"/, "\\\"", s)
 	gsub(/\t/, "\\t", s)
 	gsub(/\r/, "\\r", s)

@@ -274,8 +274,9 @@ static void hold(struct handle *h, struct segment *seg)
 	segment_ref(seg);
 }
 
-static void reply_copied(struct fs *fs, fuse_req_t req, struct handle *h, struct parked *p,
-			 struct answer *a)
+/* -EAGAIN: some of the bytes are cold, nothing was answered. */
+static int reply_copied(struct fs *fs, fuse_req_t req, struct handle *h, struct parked *p,
+			struct answer *a)
 {
 	size_t len = 0;
 
@@ -288,9 +289,11 @@ static void reply_copied(struct fs *fs, fuse_req_t req, struct handle *h, struct
 			continue;
 		}
 		r = plog_extent_read(h->part->log, &a->extents[i], fs->scratch + len);
+		if (r == -EAGAIN)
+			return r;
 		if (r) {
 			consume_fail(fs, req, h, p, r, fs_log_fault(h->part, r));
-			return;
+			return 0;
 		}
 		len += a->extents[i].len;
 	}
@@ -299,6 +302,7 @@ static void reply_copied(struct fs *fs, fuse_req_t req, struct handle *h, struct
 		unpark(fs, p);
 	}
 	fuse_reply_buf(req, (char *)fs->scratch, len);
+	return 0;
 }
 
 static void reply_spliced(struct fs *fs, fuse_req_t req, struct parked *p, struct answer *a)
@@ -307,9 +311,10 @@ static void reply_spliced(struct fs *fs, fuse_req_t req, struct parked *p, struc
 		struct fuse_bufvec v;
 		char room[sizeof(struct fuse_bufvec) + EXTENT_CNT_MAX * sizeof(struct fuse_buf)];
 	} u = { .v = { .count = a->cnt } };
+	struct fuse_buf *bufs = u.v.buf; /* goes on in room */
 
 	for (unsigned i = 0; i < a->cnt; i++) {
-		struct fuse_buf *b = &u.v.buf[i];
+		struct fuse_buf *b = &bufs[i];
 
 		if (a->zero_len[i]) {
 			*b = (struct fuse_buf){ .size = a->zero_len[i], .mem = (void *)zeros };
@@ -367,7 +372,10 @@ static int add_extent(struct handle *h, struct answer *a, uint64_t pos, size_t m
 static void finish(struct fs *fs, fuse_req_t req, struct handle *h, struct parked *p,
 		   struct answer *a, uint64_t plain_end, size_t size, uint64_t off, unsigned flags)
 {
-	if (!(p && p->tries >= WARM_TRIES_MAX) && !is_warm(fs, a, plain_end, h->part->log)) {
+	bool copy = a->len <= COPY_MAX || disk_os_fd(fs->disk, a->extents[0].fd) < 0;
+
+	if ((!(p && p->tries >= WARM_TRIES_MAX) && !is_warm(fs, a, plain_end, h->part->log)) ||
+	    (copy && reply_copied(fs, req, h, p, a))) {
 		consume_warm(fs, req, h, h->part->log, size, off, flags, p);
 		return;
 	}
@@ -378,9 +386,7 @@ static void finish(struct fs *fs, fuse_req_t req, struct handle *h, struct parke
 	h->part->bytes_out += a->len;
 	if (off <= h->frontier && h->run_cnt)
 		h->frontier = MAX(h->frontier, off + a->len);
-	if (a->len <= COPY_MAX || disk_os_fd(fs->disk, a->extents[0].fd) < 0)
-		reply_copied(fs, req, h, p, a);
-	else
+	if (!copy)
 		reply_spliced(fs, req, p, a);
 }
 

@@ -186,7 +186,7 @@ struct fs {
 	struct fuse_session *se;
 	struct errors *errors;
 	struct lock_table *locks;
-	struct list handles, changes;
+	struct list handles, changes, listings;
 	struct node **node_chunks;
 	uint32_t node_cnt, node_cap, node_free, node_gen;
 	uint32_t handle_cnt, parked_cnt;
@@ -315,7 +315,11 @@ extern const struct fuse_lowlevel_ops fs_ops;
 void ops_set_names(struct fuse_lowlevel_ops *ops);
 void ops_set_files(struct fuse_lowlevel_ops *ops);
 void fs_attr(struct fs *fs, const struct where *w, uint32_t uid, struct stat *ret);
+/* Open directories whose RELEASEDIR never came. */
+void ops_free_listings(struct fs *fs);
 /* The answer to a mkdir whose topic is there now. */
 void ops_mkdir_done(struct fs *fs, struct parked *p);
+/* Directories that are open still. */
+void ops_free_listings(struct fs *fs);
 
 #endif

@@ -26,7 +26,8 @@ struct names {
 	uint32_t cnt, cap;
 };
 
-/* A file system may stamp its files with the kernel's last tick, up to 10 ms ago. */
+/* A file system stamps its files with the kernel's last tick, up to 10 ms ago; and the write comes
+ * a little after the clock was read. */
 #define FILE_TIME_TICK_MS 10
 
 #define HAS_META (1U << SEGMENT_META)
@@ -609,7 +610,8 @@ static void take_mtime(struct plog *p)
 	if (disk_stat(p->disk, path, &st))
 		return;
 	p->mtime_ms = st.mtime_ms;
-	if (p->max_ts_ms > st.mtime_ms && p->max_ts_ms - st.mtime_ms <= FILE_TIME_TICK_MS)
+	if (p->max_ts_ms >= st.mtime_ms - FILE_TIME_TICK_MS &&
+	    p->max_ts_ms <= st.mtime_ms + FILE_TIME_TICK_MS)
 		p->mtime_ms = p->max_ts_ms;
 }
 

@@ -64,10 +64,11 @@ with Broker():
     less.types(b"\x03")
     less.quits()
 
-    less = Terminal("less", "-f", topic("t/0@-5.json"))
-    less.sees(b'"offset":1996')
+    # On a stream it waits for a screen, and for an end that never comes, until it is interrupted.
+    less = Terminal("less", "-f", topic("t/0@1000"))
+    less.sees(b"line 1010.")
     less.types(b"G")
     append("t/0", b"streamed.\n")
-    less.sees(b"streamed.")
+    wait_until(lambda: is_waiting(less.pid))
     less.types(b"\x03")
     less.quits()

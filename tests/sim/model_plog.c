@@ -633,7 +633,7 @@ int main(int argc, char **argv)
 		return 1;
 	for (uint64_t seed = first; seed < first + cnt; seed++)
 		run(m, seed);
-	printf("model_plog: %" PRIu64 " seeds from %" PRIu64 " on\n", cnt, first);
+	printf("1..1\nok 1 - %" PRIu64 " seeds from %" PRIu64 " on\n", cnt, first);
 	free(m);
 	return 0;
 }
