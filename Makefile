@@ -50,7 +50,7 @@ unit_base_TESTS := tests/unit/test_buf.c tests/unit/test_hash.c tests/unit/test_
 unit_store_TESTS := tests/unit/test_json.c tests/unit/test_debt.c tests/unit/test_format.c \
 	tests/unit/test_index.c tests/unit/test_plog.c tests/unit/test_journal.c \
 	tests/unit/test_checkpoint.c tests/unit/test_store.c
-unit_io_TESTS := tests/unit/test_io_disk.c
+unit_io_TESTS := tests/unit/test_overlay.c tests/unit/test_io_disk.c
 unit_raft_TESTS := tests/unit/test_topic_config.c tests/unit/test_metadata.c
 unit_fusefs_TESTS := tests/unit/test_errors.c tests/unit/test_lock.c tests/unit/test_view.c
 unit_daemon_TESTS := tests/unit/test_config.c tests/unit/test_options.c
@@ -206,7 +206,7 @@ golden-files: $(B)/tests/golden/make_golden
 	@rm -rf $(B)/golden-clean $(B)/golden-killed
 	@$(B)/tests/golden/make_golden clean $(B)/golden-clean
 	@$(B)/tests/golden/make_golden killed $(B)/golden-killed
-	@tests/golden/pack $(B)/v1.tar.xz $(B)/golden-clean clean $(B)/golden-killed killed
+	@tests/golden/lib/pack $(B)/v1.tar.xz $(B)/golden-clean clean $(B)/golden-killed killed
 	@cmp $(B)/v1.tar.xz tests/golden/v1.tar.xz || echo 'they differ: see docs/disk-format.md'
 
 .PHONY: broken

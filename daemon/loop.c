@@ -33,8 +33,8 @@
 #define SIGNAL_MS 50
 /*
  * Unsynced bytes from which they are written out, so that no append meets the kernel's own bound (a
- * fifth of the memory by default). Writing out earlier costs: at 64 MiB it took three quarters of the
- * rate of 1 MiB writes.
+ * fifth of the memory by default). Writing out earlier costs: at 64 MiB it took three quarters of
+ * the rate of 1 MiB writes.
  */
 #define UNSYNCED_BYTES_MAX (512 * MIB)
 #define UNSYNCED_MEMORY_SHARE 32

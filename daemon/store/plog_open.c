@@ -268,11 +268,13 @@ static int vouches(struct recovery *r, struct segment *seg, const struct debt *d
 	uint8_t last;
 	int rc;
 
-	if (!d->cnt || d->len < d->cnt || memcmp(d->topic_id, p->topic_id, 16) ||
-	    d->partition != p->partition || d->generation != seg->generation ||
-	    d->segment_base != seg->base_offset || d->data_pos != r->data_end ||
-	    d->base_offset != r->next_offset || d->len > r->data_size - r->data_end ||
-	    d->len > SEGMENT_BYTES_MAX || d->cnt > UINT32_MAX)
+	if (!d->cnt || d->len < d->cnt ||
+	    (d->attr | BATCH_LOG_APPEND_TIME) != (BATCH_PLAIN | BATCH_LOG_APPEND_TIME) ||
+	    memcmp(d->topic_id, p->topic_id, 16) || d->partition != p->partition ||
+	    d->generation != seg->generation || d->segment_base != seg->base_offset ||
+	    d->data_pos != r->data_end || d->base_offset != r->next_offset ||
+	    d->len > r->data_size - r->data_end || d->len > SEGMENT_BYTES_MAX ||
+	    d->cnt > UINT32_MAX)
 		return 0;
 	rc = data_hash(seg, plog_cache(p), d->data_pos, d->len, &hash);
 	if (!rc)
@@ -305,7 +307,7 @@ static int write_owed(struct recovery *r, struct segment *seg, const struct debt
 	uint8_t mem[FORMAT_BATCH_LEN];
 	struct buf b = { .data = mem, .cap = sizeof(mem) };
 	struct batch_head h = {
-		.attr = BATCH_PLAIN | (p->config.log_append_time ? BATCH_LOG_APPEND_TIME : 0),
+		.attr = d->attr,
 		.cnt = (uint32_t)d->cnt,
 		.meta_pos = r->meta_end,
 		.values_hash = d->values_hash,
@@ -319,7 +321,7 @@ static int write_owed(struct recovery *r, struct segment *seg, const struct debt
 		.producer_id = -1,
 		.base_sequence = -1,
 		.producer_epoch = -1,
-		.leader_epoch = p->leader_epoch,
+		.leader_epoch = d->leader_epoch,
 	};
 	int rc;
 

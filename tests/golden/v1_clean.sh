@@ -8,6 +8,6 @@ tar -xJf "$SOURCE/tests/golden/v1.tar.xz"
 find clean -type f -exec sha256sum {} + >before
 assert_ok "$TOPICFS" verify clean
 "$TOPICFS" dump clean >dump
-python3 -B "$SOURCE/tests/golden/reader.py" clean >reader
-assert_ok python3 -B "$SOURCE/tests/golden/same.py" dump reader
+python3 -B "$SOURCE/tests/golden/lib/reader.py" clean >reader
+assert_ok python3 -B "$SOURCE/tests/golden/lib/same.py" dump reader
 assert_ok sha256sum --quiet -c before

@@ -10,6 +10,6 @@ find killed -type f -exec sha256sum {} + >before
 grep -q '^note: torn-0: .* cuts 126 bytes' verify || fail "$(cat verify)"
 grep -q '^note: owed-0: .* 2 records' verify || fail "$(cat verify)"
 "$TOPICFS" dump killed >dump
-python3 -B "$SOURCE/tests/golden/reader.py" killed >reader
-assert_ok python3 -B "$SOURCE/tests/golden/same.py" dump reader
+python3 -B "$SOURCE/tests/golden/lib/reader.py" killed >reader
+assert_ok python3 -B "$SOURCE/tests/golden/lib/same.py" dump reader
 assert_ok sha256sum --quiet -c before

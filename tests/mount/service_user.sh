@@ -22,7 +22,8 @@ set -eu
 mount --make-rprivate /
 mount --bind "$1/fuse" /dev/fuse
 export CASE_DIR=$1/home
-exec setpriv --reuid="$(id -u nobody)" --regid="$(id -g nobody)" --clear-groups bash -euc '. "$LIB/lib.sh"
+exec setpriv --reuid="$(id -u nobody)" --regid="$(id -g nobody)" --clear-groups \
+	bash -euc '. "$LIB/lib.sh"
 '"$2"
 END
 unshare -m bash "$CASE_DIR/inside" "$CASE_DIR" '

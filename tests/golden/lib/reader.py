@@ -305,11 +305,11 @@ class Partition:
             if (d["id"], d["partition"], d["segment"], d["offset"], d["pos"]) == (
                     self.id, self.number, base, offset, data_pos) and len(owed) == d["len"] and \
                     d["cnt"] and owed.endswith(b"\n") and xxh3_64(owed) == d["hash"]:
-                return {"attr": PLAIN, "total": 120, "cnt": d["cnt"], "meta_pos": meta_pos,
+                return {"attr": d["attr"], "total": 120, "cnt": d["cnt"], "meta_pos": meta_pos,
                         "values_hash": d["hash"], "base": offset, "plain_pos": plain_pos,
                         "data_pos": data_pos, "data_len": d["len"], "base_ts": d["stamp"],
                         "max_ts": d["stamp"], "producer": -1, "sequence": -1, "epoch": -1,
-                        "leader": None, "table": b"", "keys": b""}
+                        "leader": d["leader"], "table": b"", "keys": b""}
         return None
 
     def walk(self, start, floor, exact, debts):
@@ -364,8 +364,6 @@ def batch_json(p, base, b):
            "leader_epoch": b["leader"], "producer_id": b["producer"],
            "producer_epoch": b["epoch"], "base_sequence": b["sequence"],
            "values_hash": f"{b['values_hash']:016x}", "crc_ok": True}
-    if b["leader"] is None:
-        del out["leader_epoch"]  # whoever recovers says which it is
     return out
 
 
@@ -481,12 +479,13 @@ def read_debts(data):
         copy = data[at:at + 128]
         if not any(copy) or struct.unpack_from("<Q", copy)[0] != xxh3_64(copy[8:]):
             continue
-        sequence, topic_id, partition, generation, segment, offset, pos, length, cnt, stamp, h = \
-            struct.unpack_from("<Q16sIIqqQQQqQ", copy, 8)
+        (sequence, topic_id, partition, generation, segment, offset, pos, length, cnt, stamp, h,
+         leader, attr) = struct.unpack_from("<Q16sIIqqQQQqQiH", copy, 8)
         if sequence:
             out.append({"sequence": sequence, "id": topic_id, "partition": partition,
                         "segment": segment, "offset": offset, "pos": pos, "len": length,
-                        "cnt": cnt, "stamp": stamp, "hash": h, "generation": generation})
+                        "cnt": cnt, "stamp": stamp, "hash": h, "generation": generation,
+                        "leader": leader, "attr": attr})
     return out
 
 
