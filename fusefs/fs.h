@@ -131,7 +131,7 @@ struct handle {
 	unsigned run_cnt;
 	struct segment *held[2]; /* refs */
 	struct buf text;	 /* READ_TEXT; the window of READ_WINDOW */
-	uint64_t text_start;	 /* stream position of text.data[0] */
+	uint64_t text_start;	 /* position of text.data[0] */
 	uint64_t errors_seq;
 	struct feed *feeds;
 	unsigned feed_cnt;
