@@ -71,14 +71,27 @@ static int put_stretch(struct store *s, struct part *part, const struct plog_str
 	return 0;
 }
 
-static void put_mark(struct store *s, struct part *part, enum journal_kind kind)
+static void put_point(struct store *s, struct part *part)
 {
 	struct journal_entry e = {
-		.kind = kind,
+		.kind = JOURNAL_POINT,
 		.partition = part->e.partition,
 		.point = part->target,
 	};
 
+	memcpy(e.topic_id, part->e.topic_id, 16);
+	journal_put_entry(&s->journal, &e);
+}
+
+/* Of the segments that go only: entries that came after the sync are about those that stay. */
+static void put_forget(struct store *s, struct part *part)
+{
+	const struct plog *p = part->plog;
+	struct journal_entry e = { .kind = JOURNAL_FORGET, .partition = part->e.partition };
+
+	for (uint32_t i = 0; i < p->seg_cnt; i++)
+		if (p->segs[i]->base_offset <= part->raise_offset)
+			e.segment_base = p->segs[i]->base_offset;
 	memcpy(e.topic_id, part->e.topic_id, 16);
 	journal_put_entry(&s->journal, &e);
 }
@@ -111,7 +124,7 @@ static enum put_result put_part(struct store *s, struct part *part)
 		journal_rewind(&s->journal, before);
 		return PUT_IN_PLACE;
 	}
-	put_mark(s, part, JOURNAL_POINT);
+	put_point(s, part);
 	return PUT_DONE;
 }
 
@@ -152,7 +165,7 @@ static void put_all(struct store *s)
 		if (part->raise != R_FORGET ||
 		    journal_room(&s->journal, true) < journal_entry_len(0))
 			continue;
-		put_mark(s, part, JOURNAL_FORGET);
+		put_forget(s, part);
 		part->raise = R_FORGET_WRITE;
 	}
 	LIST_FOREACH_SAFE(node, tmp, &s->points) {
@@ -164,7 +177,7 @@ static void put_all(struct store *s)
 			fsync_answer(s, part);
 			continue;
 		}
-		put_mark(s, part, JOURNAL_POINT);
+		put_point(s, part);
 		part->fsync = F_WRITE;
 		list_put(&s->writing, node);
 	}

@@ -116,6 +116,27 @@ static void tick(struct fixture *f, int64_t ms)
 	pump(f);
 }
 
+static int dead_close(struct disk *d, int fd)
+{
+	return 0;
+}
+
+static void dead_unmap(struct disk *d, void *mem, size_t len)
+{
+}
+
+/* Frees what a process that stopped had in memory. */
+static void bury(struct fixture *f)
+{
+	static const struct disk_ops DEAD = { .close = dead_close, .unmap = dead_unmap };
+	const struct disk_ops *ops = f->d->ops;
+
+	f->d->ops = &DEAD;
+	store_free(f->s);
+	f->d->ops = ops;
+	f->s = NULL;
+}
+
 static int append(struct fixture *f, struct plog *p, const char *line)
 {
 	struct iovec iov = { (void *)line, strlen(line) };
@@ -342,6 +363,70 @@ static void test_retention_raises_the_start(void **state)
 	assert_int_equal(p->next_offset, 60);
 }
 
+/* A life in which a line was appended, and its fsync answered, while the checkpoint of a raised
+ * start was on its way; then the power goes. */
+static void raise_and_lose_power(struct fixture *f, uint64_t seed)
+{
+	struct plog_config c = PLOG;
+	const struct batch *b;
+	struct plog *p;
+	char line[512];
+	int64_t end;
+
+	c.retention_bytes = 9000;
+	memset(line, 'x', sizeof(line));
+	memcpy(line + 500, "\n", 2);
+	open_ok(f);
+	tick(f, 1);
+	for (unsigned i = 0; i < 4; i++)
+		tick(f, 1);
+	p = plog_ok(f, 0, &c);
+	for (unsigned i = 0; i < 61; i++)
+		assert_int_equal(append(f, p, line), 0);
+	f->raised = f->synced = 0;
+	assert_int_equal(store_fsync(f->s, p, NOW, 1), -EINPROGRESS);
+	pump(f);
+	assert_int_equal(f->synced, 1);
+	/* Retention begins, and with each of its steps comes an append and its fsync. */
+	f->mono_ms += 2000;
+	store_tick(f->s, NOW - 5000 + f->mono_ms, f->mono_ms);
+	end = p->next_offset;
+	for (unsigned i = 0; !f->raised && i < 50; i++) {
+		struct disk_req *req = disk_reap(f->d);
+
+		if (f->synced) {
+			end = p->next_offset;
+			f->synced = 0;
+			assert_int_equal(append(f, p, "line\n"), 0);
+			assert_int_equal(store_fsync(f->s, p, NOW, 2), -EINPROGRESS);
+			store_kick(f->s, NOW);
+		}
+		if (req)
+			store_on_disk(f->s, req, NOW);
+		events(f);
+	}
+	assert_true(f->raised > 0);
+	simdisk_crash(f->sim, seed);
+	bury(f);
+	open_ok(f);
+	p = plog_ok(f, 0, &c);
+	assert_true(p->next_offset >= end);
+	for (int64_t o = p->start_offset; o < end; o++)
+		assert_int_equal(plog_batch(p, o, &b), 0);
+	close_ok(f);
+}
+
+static void test_a_raised_start_forgets_no_acknowledged_record(void **state)
+{
+	for (uint64_t seed = 1; seed <= 16; seed++) {
+		void *one = NULL;
+
+		assert_int_equal(setup(&one), 0);
+		raise_and_lose_power(one, seed);
+		assert_int_equal(teardown(&one), 0);
+	}
+}
+
 static void test_a_deleted_partition_is_gone(void **state)
 {
 	struct fixture *f = *state;
@@ -412,6 +497,7 @@ int main(void)
 		CASE(test_the_reserve_refuses_and_lets_go),
 		CASE(test_a_clock_jump_is_told_once),
 		CASE(test_retention_raises_the_start),
+		cmocka_unit_test(test_a_raised_start_forgets_no_acknowledged_record),
 		CASE(test_a_deleted_partition_is_gone),
 		CASE(test_a_directory_of_another_topic_is_not_served),
 		CASE(test_single_lines_are_described_in_time),
