@@ -273,7 +273,8 @@ static int put_back_bytes(struct put_back *pb, struct part *part, const struct j
 	return err;
 }
 
-/* First pass: points, and from where on each partition has segments (in raise_offset). Second: bytes.
+/* First pass: points, and from where on each partition has segments (in raise_offset). Second:
+ * bytes.
  */
 static int put_back_entry(void *ctx, const struct journal_entry *e)
 {

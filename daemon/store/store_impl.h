@@ -116,7 +116,7 @@ struct part {
 
 	enum raise_state raise;
 	struct list raise_link; /* in store->raising */
-	int64_t raise_offset; /* while putting back: base of the first segment that stays */
+	int64_t raise_offset;	/* while putting back: base of the first segment that stays */
 	uint64_t raise_pos;
 };
 
