@@ -31,6 +31,8 @@
 #define STOP_MS 3000
 /* Signals are looked for at least that often. */
 #define SIGNAL_MS 50
+/* How long a start waits for the lock of the data directory. */
+#define LOCK_WAIT_US 1000000
 #define UNSYNCED_BYTES_MAX (64 * MIB)
 
 struct server {
@@ -137,6 +139,22 @@ static char *canonical(const char *path)
 	return ret;
 }
 
+/* The lock of a process that was killed lives on as long as its writes that are under way. */
+static int store_open_patiently(struct server *s, const struct store_config *config,
+				struct store_open_report *report)
+{
+	int64_t until = broker_mono_us() + LOCK_WAIT_US;
+	int r;
+
+	for (;;) {
+		r = store_open(s->disk, config, broker_now_ms(), &s->store, report);
+		if (r != -EBUSY || broker_mono_us() >= until)
+			return r;
+		if (poll(NULL, 0, 10) < 0 && errno != EINTR)
+			return -errno;
+	}
+}
+
 static int open_store(struct server *s, const struct broker_options *o,
 		      struct store_open_report *report)
 {
@@ -161,7 +179,7 @@ static int open_store(struct server *s, const struct broker_options *o,
 		LOG_AT(LOG_ERROR, s->data, r, "the data directory cannot be opened");
 		return r;
 	}
-	r = store_open(s->disk, &config, broker_now_ms(), &s->store, report);
+	r = store_open_patiently(s, &config, report);
 	if (r)
 		LOG_AT(LOG_ERROR, s->data, r, "%s",
 		       *report->sentence ? report->sentence : "the data directory cannot be used");

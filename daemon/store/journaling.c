@@ -28,18 +28,13 @@ int ring_begin(struct store *s, int fd, uint64_t block_cnt, uint64_t old_sequenc
 }
 
 /* Room ahead in both files, so that putting back meets no ENOSPC. */
-static int part_allocate(struct store *s, struct part *part, const struct plog_stretch *st,
-			 unsigned cnt)
+static int part_allocate(struct store *s, const struct plog_stretch *st, unsigned cnt)
 {
 	for (unsigned i = 0; i < cnt; i++) {
 		uint64_t end = st[i].pos + st[i].len, *alloc;
 		int err;
 
-		if (part->alloc_base != st[i].seg->base_offset) {
-			part->alloc_base = st[i].seg->base_offset;
-			part->alloc_meta = part->alloc_data = 0;
-		}
-		alloc = st[i].is_meta ? &part->alloc_meta : &part->alloc_data;
+		alloc = st[i].is_meta ? &st[i].seg->meta_alloc : &st[i].seg->data_alloc;
 		if (end <= *alloc)
 			continue;
 		err = disk_allocate(s->disk, st[i].fd, st[i].pos, st[i].len + STORE_AHEAD_BYTES);
@@ -116,7 +111,7 @@ static enum put_result put_part(struct store *s, struct part *part)
 	need += bytes + (size_t)cnt * journal_entry_len(0);
 	if (need > journal_room(&s->journal, false))
 		return before ? PUT_LATER : PUT_IN_PLACE;
-	if (part_allocate(s, part, st, (unsigned)cnt))
+	if (part_allocate(s, st, (unsigned)cnt))
 		return PUT_IN_PLACE;
 	for (int i = 0; i < cnt && !err; i++)
 		err = put_stretch(s, part, &st[i]);
