@@ -194,7 +194,9 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t le
 	struct handle *h = handle_of(fi);
 
 	(void)off;
-	if (is_control(h->kind))
+	if (fs_of(req)->ends)
+		fuse_reply_err(req, ENOTCONN);
+	else if (is_control(h->kind))
 		write_control(fs_of(req), req, ino, h, data, len);
 	else
 		produce_write(fs_of(req), req, h, data, len, fi->flags);
