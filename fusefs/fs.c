@@ -252,6 +252,7 @@ static void shutdown_handle(struct fs *fs, struct handle *h)
 
 void fs_shutdown(struct fs *fs)
 {
+	fs->ends = true;
 	LIST_FOREACH_SAFE(pos, tmp, &fs->handles)
 		shutdown_handle(fs, LIST_ENTRY(pos, struct handle, link));
 }

@@ -131,7 +131,7 @@ struct handle {
 	unsigned run_cnt;
 	struct segment *held[2]; /* refs */
 	struct buf text;	 /* READ_TEXT; the window of READ_WINDOW */
-	uint64_t text_start;	 /* stream position of text.data[0] */
+	uint64_t text_start;	 /* position of text.data[0] */
 	uint64_t errors_seq;
 	struct feed *feeds;
 	unsigned feed_cnt;
@@ -198,6 +198,7 @@ struct fs {
 	uint32_t uid, gid; /* of the mount's own directories */
 	int64_t born_ms;
 	bool no_splice;
+	bool ends; /* tails were ended: nothing is written any more */
 	uint64_t refused_cnt;
 	uint64_t reads, writes;
 	struct list free_parked;
@@ -246,7 +247,8 @@ void fs_wake_list(struct fs *fs, struct list *waiting);
 void fs_on_done(struct fs *fs, uint64_t token, int err, const struct be_why *why);
 /* The topic is gone: its waiting readers are answered with ESTALE. */
 void fs_on_topic_deleted(struct fs *fs, struct be_topic *t);
-/* The end of the broker: tails become records, everything that waits is answered. */
+/* The end of the broker: tails become records, everything that waits is answered, and later writes
+ * are refused, since one may hold the rest of a line whose begin is a record now. */
 void fs_shutdown(struct fs *fs);
 MUST_CHECK int fs_init(struct fs *fs, const struct backend *be, struct disk *disk);
 void fs_fini(struct fs *fs);

@@ -136,6 +136,10 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 
 	(void)ino;
 	remember_reader(h, fuse_req_ctx(req)->pid);
+	if (h->topic && h->topic->deleted) {
+		fs_refuse_handle(req, -ESTALE, h, "the topic was deleted");
+		return;
+	}
 	switch (h->mode) {
 	case READ_NONE:
 		fuse_reply_err(req, EBADF);
@@ -190,7 +194,9 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t le
 	struct handle *h = handle_of(fi);
 
 	(void)off;
-	if (is_control(h->kind))
+	if (fs_of(req)->ends)
+		fuse_reply_err(req, ENOTCONN);
+	else if (is_control(h->kind))
 		write_control(fs_of(req), req, ino, h, data, len);
 	else
 		produce_write(fs_of(req), req, h, data, len, fi->flags);
@@ -329,7 +335,7 @@ static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 
 	(void)ino;
 	if (h->mode == READ_TEXT)
-		end = h->text.len;
+		end = h->text_start + h->text.len;
 	else if (h->view.is_plain && h->part && h->part->log)
 		end = h->part->log->end_pos;
 	if (h->topic && h->topic->deleted) {

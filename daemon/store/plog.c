@@ -112,6 +112,7 @@ static int undo(struct plog *p)
 	p->undo_owed = true;
 	if (fd < 0)
 		return fd;
+	seg->data_alloc = 0;
 	r = disk_truncate(p->disk, fd, seg->data_len);
 	if (!r && !p->debt.cnt) {
 		fd = segment_fd(seg, SEGMENT_META);
@@ -158,7 +159,9 @@ static bool roll_is_due(const struct plog *p, int64_t now_ms, uint64_t data_len,
 		max = MIN(max, (uint64_t)p->config.segment_bytes);
 	if (seg->data_len + seg->meta_len + data_len + meta_len > max)
 		return true;
-	age_ms = now_ms > seg->created_ms ? (uint64_t)now_ms - (uint64_t)seg->created_ms : 0;
+	/* Of either sign: after a clock went back, its age is no more than that. */
+	age_ms = now_ms > seg->created_ms ? (uint64_t)now_ms - (uint64_t)seg->created_ms
+					  : (uint64_t)seg->created_ms - (uint64_t)now_ms;
 	return p->config.segment_ms >= 0 && age_ms >= (uint64_t)p->config.segment_ms;
 }
 
