@@ -267,6 +267,7 @@ static int turn(struct server *s, unsigned *ret_cnt)
 			return r;
 		++*ret_cnt;
 	}
+	*ret_cnt += fs_step(&s->fs);
 	if (io_disk_has_finished(s->disk) || *ret_cnt) {
 		r = broker_step(&s->broker);
 		if (r)

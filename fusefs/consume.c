@@ -124,6 +124,14 @@ void consume_warm(struct fs *fs, fuse_req_t req, struct handle *h, struct plog *
 	fs_on_done(fs, (uint64_t)(uintptr_t)p, 0, NULL);
 }
 
+void consume_again(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, uint64_t off,
+		   unsigned flags, struct parked *p)
+{
+	p = park_read(fs, req, h, size, off, flags, p, PARK_DATA);
+	if (p && p->req)
+		list_put(&fs->again, &p->wait.link);
+}
+
 int consume_position(struct plog *log, const struct position *pos, int64_t *ret_offset)
 {
 	switch (pos->kind) {

@@ -142,6 +142,14 @@ void fs_wake(struct fs *fs, struct be_partition *part)
 	fs_wake_list(fs, &part->topic->waiting);
 }
 
+bool fs_step(struct fs *fs)
+{
+	if (list_is_empty(&fs->again))
+		return false;
+	fs_wake_list(fs, &fs->again);
+	return true;
+}
+
 static void done_sync(struct fs *fs, struct parked *p, int err, const struct be_why *why)
 {
 	fuse_req_t req = p->req;
@@ -263,6 +271,7 @@ int fs_init(struct fs *fs, const struct backend *be, struct disk *disk)
 	list_init(&fs->handles);
 	list_init(&fs->changes);
 	list_init(&fs->listings);
+	list_init(&fs->again);
 	list_init(&fs->free_parked);
 	fs->born_ms = be->now_ms(be->ctx);
 	fs->scratch = malloc(SCRATCH_LEN);

@@ -83,6 +83,7 @@ struct run {
 struct feed {
 	struct be_partition *part;
 	int64_t next, stop; /* offsets; stop -1: a stream */
+	int64_t end, back;  /* the log's end at open; how far find_ends() has walked back from it */
 	int64_t wait_ts_ms; /* records before that time are passed (a time in the future); -1: none
 			     */
 	bool stale;	    /* ESTALE is due once */
@@ -135,7 +136,10 @@ struct handle {
 	uint64_t errors_seq;
 	struct feed *feeds;
 	unsigned feed_cnt;
-	uint64_t *marks; /* msg: starts of the records in the window; mark_cnt of them */
+	enum { FIND_DONE, FIND_STOP, FIND_FROM } finding; /* `-N` of `all` */
+	int64_t find_left;				  /* records still to step back over */
+	uint64_t work, work_max; /* see window.c: a read is done in several goes */
+	uint64_t *marks;	 /* msg: starts of the records in the window; mark_cnt of them */
 	size_t mark_cnt, mark_cap;
 	int32_t last_reader; /* thread; 0: none yet */
 	int32_t last_tgid;   /* its process, once it was asked for */
@@ -190,6 +194,7 @@ struct fs {
 	struct errors *errors;
 	struct lock_table *locks;
 	struct list handles, changes, listings;
+	struct list again; /* reads that are not done, but gave the others a turn */
 	struct node **node_chunks;
 	uint32_t node_cnt, node_cap, node_free, node_gen;
 	uint32_t handle_cnt, parked_cnt;
@@ -243,6 +248,8 @@ void unpark(struct fs *fs, struct parked *p);
 /* More data in this partition: its waiting readers read again, poll handles are told. */
 void fs_wake(struct fs *fs, struct be_partition *part);
 void fs_wake_list(struct fs *fs, struct list *waiting);
+/* Goes on with what gave way to others. False: there is nothing of that kind. */
+bool fs_step(struct fs *fs);
 /* A token came back. why may be NULL. */
 void fs_on_done(struct fs *fs, uint64_t token, int err, const struct be_why *why);
 /* The topic is gone: its waiting readers are answered with ESTALE. */
@@ -292,6 +299,9 @@ void consume_wait(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, 
 /* Has the pages read that the disk said were cold, then repeats the read. */
 void consume_warm(struct fs *fs, fuse_req_t req, struct handle *h, struct plog *log, size_t size,
 		  uint64_t off, unsigned flags, struct parked *p);
+/* Parks a read that goes on when the others have had their turn. */
+void consume_again(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, uint64_t off,
+		   unsigned flags, struct parked *p);
 /* Whether a read at the frontier would not wait. */
 bool consume_ready(struct fs *fs, struct handle *h);
 void consume_close(struct fs *fs, struct handle *h);

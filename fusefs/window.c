@@ -19,10 +19,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* One go of a read costs about so many records decoded (some milliseconds); what is left to do then
+ * is done after the others have had their turn. */
+#define WORK_MAX 50000U
+/* Text is rendered ahead by so much: a batch that many small reads want is decoded once. */
+#define AHEAD_BYTES (32 * KIB)
 /* A window is cut down to STREAM_WINDOW_BYTES when it has grown to this. */
 #define WINDOW_CUT (2 * STREAM_WINDOW_BYTES)
-/* Larger values make no difference to what `-N` selects. */
-#define LAST_N_MAX (INT64_C(1) << 40)
 
 void window_close(struct handle *h)
 {
@@ -48,37 +51,86 @@ static int record_time(struct plog *log, int64_t off, int64_t *ret_ts, int64_t *
 	return 0;
 }
 
-/* The last n records of all partitions together, by timestamp: walks back from every end. */
-static int feeds_last_n(struct handle *h, int64_t n)
+static uint64_t work_done(const struct handle *h)
 {
-	int64_t ts, off;
+	return h->work + plog_work(h->feeds[0].part->log);
+}
+
+static void work_begin(struct handle *h)
+{
+	h->work_max = work_done(h) + WORK_MAX;
+}
+
+static bool is_tired(const struct handle *h)
+{
+	return work_done(h) >= h->work_max;
+}
+
+/* Steps back over the records of one batch that are not before min_ts_ms, at most n of them. */
+static int feed_back(struct feed *f, int64_t n, int64_t min_ts_ms, int64_t *ret_cnt)
+{
+	const struct batch *b;
+	int r = plog_batch(f->part->log, f->back - 1, &b);
+	int64_t i, first, start;
+
+	if (r)
+		return r;
+	first = MAX(b->head.base_offset, f->part->log->start_offset);
+	start = f->back;
+	for (i = start - 1; i >= first && start - i <= n; i--) {
+		if (b->recs[i - b->head.base_offset].timestamp_ms < min_ts_ms)
+			break;
+	}
+	f->back = MIN(i + 1, start - 1); /* what it was chosen for is passed in any case */
+	f->has_ts = false;
+	*ret_cnt = start - f->back;
+	return 0;
+}
+
+/*
+ * The last *n records of all partitions together, by timestamp: walks back from every feed's
+ * `back`. Of equal times the higher partition goes back first. -EINPROGRESS where it takes longer;
+ * it is called again then.
+ */
+static int feeds_last_n(struct handle *h, int64_t *n)
+{
+	int64_t off, cnt;
 	int r;
 
-	for (unsigned i = 0; i < h->feed_cnt; i++)
-		h->feeds[i].has_ts = false;
-	for (; n > 0; n--) {
+	while (*n > 0) {
 		struct feed *best = NULL;
+		int64_t lower = INT64_MIN, higher = INT64_MIN; /* the others' latest times */
 
+		h->work += 1 + h->feed_cnt / 16;
 		for (unsigned i = 0; i < h->feed_cnt; i++) {
 			struct feed *f = &h->feeds[i];
 
-			if (f->next <= f->part->log->start_offset)
+			if (f->back <= f->part->log->start_offset)
 				continue;
 			if (!f->has_ts) {
-				r = record_time(f->part->log, f->next - 1, &ts, &off);
+				if (is_tired(h))
+					return -EINPROGRESS;
+				r = record_time(f->part->log, f->back - 1, &f->ts_ms, &off);
 				if (r)
 					return r;
-				f->ts_ms = ts;
 				f->has_ts = true;
 			}
-			if (!best || f->ts_ms >= best->ts_ms)
+			if (!best || f->ts_ms >= best->ts_ms) {
+				lower = MAX(MAX(lower, higher), best ? best->ts_ms : lower);
+				higher = INT64_MIN;
 				best = f;
+			} else {
+				higher = MAX(higher, f->ts_ms);
+			}
 		}
 		if (!best)
 			break;
-		best->next--;
-		best->has_ts = false;
+		r = feed_back(best, *n, MAX(lower, higher + 1), &cnt);
+		if (r)
+			return r;
+		*n -= cnt;
 	}
+	*n = 0;
 	for (unsigned i = 0; i < h->feed_cnt; i++)
 		h->feeds[i].has_ts = false;
 	return 0;
@@ -95,10 +147,11 @@ static int feed_open(struct handle *h, struct feed *f)
 
 	f->stop = -1;
 	f->wait_ts_ms = -1;
+	f->end = f->back = log->next_offset;
 	if (h->is_range) {
 		f->stop = log->next_offset;
 		if (to->kind == POSITION_LAST_N && !h->part)
-			to = &end; /* stop_last_n() finds it for all together */
+			to = &end; /* find_ends() finds it for all together */
 		r = consume_position(log, to, &stop);
 		if (r)
 			return r;
@@ -117,25 +170,49 @@ static int feed_open(struct handle *h, struct feed *f)
 	return 0;
 }
 
-/* `all@FROM..-N` ends N records before the end of all together. */
-static int stop_last_n(struct handle *h)
+/* What `-N` means for all partitions together: first of the range's end, then of its beginning. */
+static int find_ends(struct handle *h)
 {
-	int64_t *next = calloc(h->feed_cnt, sizeof(*next));
 	int r;
 
-	if (!next)
-		return -ENOMEM;
-	for (unsigned i = 0; i < h->feed_cnt; i++) {
-		next[i] = h->feeds[i].next;
-		h->feeds[i].next = h->feeds[i].part->log->next_offset;
+	if (h->finding == FIND_STOP) {
+		r = feeds_last_n(h, &h->find_left);
+		if (r)
+			return r;
+		for (unsigned i = 0; i < h->feed_cnt; i++) {
+			h->feeds[i].stop = h->feeds[i].back;
+			h->feeds[i].back = h->feeds[i].end;
+		}
+		h->finding = h->from.kind == POSITION_LAST_N ? FIND_FROM : FIND_DONE;
+		h->find_left = h->from.value;
 	}
-	r = feeds_last_n(h, MIN(h->view.to.value, LAST_N_MAX));
-	for (unsigned i = 0; i < h->feed_cnt; i++) {
-		h->feeds[i].stop = h->feeds[i].next;
-		h->feeds[i].next = next[i];
+	if (h->finding == FIND_FROM) {
+		r = feeds_last_n(h, &h->find_left);
+		if (r)
+			return r;
+		for (unsigned i = 0; i < h->feed_cnt; i++)
+			h->feeds[i].next = h->feeds[i].back;
+		h->finding = FIND_DONE;
 	}
-	free(next);
-	return r;
+	return 0;
+}
+
+static int begin_finding(struct handle *h)
+{
+	int r;
+
+	if (h->part)
+		return 0;
+	if (h->is_range && h->view.to.kind == POSITION_LAST_N) {
+		h->finding = FIND_STOP;
+		h->find_left = h->view.to.value;
+	} else if (h->from.kind == POSITION_LAST_N) {
+		h->finding = FIND_FROM;
+		h->find_left = h->from.value;
+	}
+	work_begin(h);
+	r = find_ends(h);
+	return r == -EINPROGRESS ? 0 : r; /* reads go on with it */
 }
 
 int window_open(struct fs *fs, struct handle *h, struct be_why *why)
@@ -161,11 +238,7 @@ int window_open(struct fs *fs, struct handle *h, struct be_why *why)
 		if (r && !*why->text)
 			snprintf(why->text, sizeof(why->text), "%s", fs_log_fault(f->part, r));
 	}
-	if (!r && !h->part && h->is_range && h->view.to.kind == POSITION_LAST_N)
-		r = stop_last_n(h);
-	if (!r && !h->part && h->from.kind == POSITION_LAST_N)
-		r = feeds_last_n(h, MIN(h->from.value, LAST_N_MAX));
-	return r;
+	return r ? r : begin_finding(h);
 }
 
 /* A topic that grew: a stream of `all` follows the new partitions from their start. */
@@ -246,7 +319,7 @@ static int feed_first(struct handle *h, struct feed **ret, int64_t *ret_second)
 	int64_t second = INT64_MAX;
 
 	for (unsigned i = 0; i < h->feed_cnt; i++) {
-		int r = feed_peek(&h->feeds[i]);
+		int r = is_tired(h) ? -EINPROGRESS : feed_peek(&h->feeds[i]);
 
 		if (r == -ENODATA)
 			continue;
@@ -345,7 +418,8 @@ static int render_run(struct handle *h, struct feed *f, int64_t second, size_t w
 	return buf_err(&h->text);
 }
 
-/* Makes at least one and up to about `want` bytes stand ahead. 0, or why nothing does. */
+/* Makes at least one and up to about `want` bytes stand ahead. 0, or why nothing does: -EINPROGRESS
+ * where it takes longer. */
 static int fill(struct fs *fs, struct handle *h, size_t want)
 {
 	struct feed *f;
@@ -353,6 +427,7 @@ static int fill(struct fs *fs, struct handle *h, size_t want)
 	int r = feeds_grow(fs, h);
 
 	while (!r && !full(h, want)) {
+		h->work += 1 + h->feed_cnt / 16;
 		r = feed_first(h, &f, &second);
 		if (!r)
 			r = render_run(h, f, second, want);
@@ -437,7 +512,9 @@ static int select_bytes(struct fs *fs, struct handle *h, size_t size, uint64_t o
 	if (off < h->text_start || off > h->frontier)
 		return -ESPIPE;
 	if (off == h->frontier && off == end) {
-		r = fill(fs, h, size);
+		r = find_ends(h);
+		if (!r)
+			r = fill(fs, h, h->view.format == VIEW_MSG ? size : MAX(size, AHEAD_BYTES));
 		if (r == -ENOMSG)
 			return -ENODATA;
 		if (r)
@@ -471,7 +548,12 @@ void window_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, u
 	int r;
 
 	size = MIN(size, (size_t)STREAM_ANSWER_MAX);
+	work_begin(h);
 	r = select_bytes(fs, h, size, off, &len);
+	if (r == -EINPROGRESS) {
+		consume_again(fs, req, h, size, off, flags, p);
+		return;
+	}
 	if (r == -EAGAIN) {
 		/* Whose bytes were cold the disk knows: any log will do. */
 		consume_warm(fs, req, h, h->feeds[0].part->log, size, off, flags, p);
@@ -499,7 +581,8 @@ void window_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, u
 bool window_ready(struct fs *fs, struct handle *h)
 {
 	(void)fs;
-	if (h->frontier < h->text_start + h->text.len || at_end(h) || h->is_range)
+	/* Where the ends are not found yet, there are records before them. */
+	if (h->frontier < h->text_start + h->text.len || at_end(h) || h->is_range || h->finding)
 		return true;
 	for (unsigned i = 0; i < h->feed_cnt; i++) {
 		const struct feed *f = &h->feeds[i];

@@ -217,6 +217,9 @@ struct batch {
 /* The batch that holds offset, or the next one after it where that offset is gone. -ENODATA at or
  * past next_offset; -ESTALE below start_offset; -EIO, -EAGAIN, -ENOMEM. */
 MUST_CHECK int plog_batch(struct plog *p, int64_t offset, const struct batch **ret);
+/* What plog_batch() has cost so far, in records decoded, over all plogs that share a cache: whoever
+ * asks for many batches at once sees by it when others should have their turn. */
+uint64_t plog_work(const struct plog *p);
 /* The position of record `offset` (next_offset gives end_pos; one that cleaning removed: of the
  * next). Errors as plog_batch(). */
 MUST_CHECK int plog_offset_to_pos(struct plog *p, int64_t offset, uint64_t *ret_pos);

@@ -6,6 +6,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* What it costs to find a batch, in records decoded. */
+#define FIND_WORK 64U
+
 enum want_kind { WANT_OFFSET, WANT_POS, WANT_TIME };
 
 /* What is looked for: the first batch that reaches beyond it. */
@@ -165,20 +168,28 @@ static struct cached_batch *cache_get(struct batch_cache *c, uint64_t seed, uint
 	return NULL;
 }
 
-/* The slot that was used longest ago; memory beyond the bound is let go. */
+/* A slot for one more batch. What was used longest ago goes, until the bound is kept. */
 static struct cached_batch *cache_take(struct batch_cache *c)
 {
-	struct cached_batch *oldest = &c->slots[0];
+	struct cached_batch *oldest;
 	size_t mem = 0;
 
-	for (unsigned i = 0; i < CACHE_SLOT_CNT; i++) {
-		if (c->slots[i].tick < oldest->tick)
-			oldest = &c->slots[i];
+	for (unsigned i = 0; i < CACHE_SLOT_CNT; i++)
 		mem += c->slots[i].mem;
+	for (;;) {
+		oldest = NULL;
+		for (unsigned i = 0; i < CACHE_SLOT_CNT; i++) {
+			struct cached_batch *b = &c->slots[i];
+
+			if ((b->mem || mem <= CACHE_BYTES_MAX) &&
+			    (!oldest || b->tick < oldest->tick))
+				oldest = b;
+		}
+		if (mem <= CACHE_BYTES_MAX)
+			break;
+		mem -= oldest->mem;
+		cached_batch_fini(oldest);
 	}
-	if (mem > CACHE_BYTES_MAX)
-		for (unsigned i = 0; i < CACHE_SLOT_CNT; i++)
-			cached_batch_fini(&c->slots[i]);
 	oldest->valid = false;
 	return oldest;
 }
@@ -240,6 +251,7 @@ static int decode(struct plog *p, struct found *f, const struct batch **ret)
 	fd = segment_fd(seg, SEGMENT_DATA);
 	if (fd < 0)
 		return fd;
+	p->cache->work += h->cnt + h->data_len / 64;
 	b = cache_take(p->cache);
 	r = cached_reserve(b, h);
 	if (r) {
@@ -294,6 +306,11 @@ static int begin(struct plog *p, int64_t offset)
 	return offset >= p->next_offset ? -ENODATA : 0;
 }
 
+uint64_t plog_work(const struct plog *p)
+{
+	return p->cache ? p->cache->work : 0;
+}
+
 int plog_batch(struct plog *p, int64_t offset, const struct batch **ret)
 {
 	struct want w = { .kind = WANT_OFFSET, .offset = offset };
@@ -307,6 +324,8 @@ int plog_batch(struct plog *p, int64_t offset, const struct batch **ret)
 	*ret = cached_offset(p, p->segs[idx], offset);
 	if (*ret)
 		return 0;
+	if (p->cache)
+		p->cache->work += FIND_WORK;
 	r = find(p, idx, &w, &f);
 	if (r <= 0)
 		return r ? r : -ENODATA;

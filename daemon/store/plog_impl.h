@@ -11,7 +11,8 @@
 #define CHUNK_LEN (256U * 1024U)
 /* Descriptions are read in pieces of so many bytes. */
 #define META_CHUNK_LEN (32U * 1024U)
-#define CACHE_SLOT_CNT 8U
+/* Readers at so many places, or so many partitions merged, decode no batch twice. */
+#define CACHE_SLOT_CNT 32U
 /* Decoded batches beyond this many bytes are let go, but for the newest. */
 #define CACHE_BYTES_MAX (32U * 1024U * 1024U)
 
@@ -32,6 +33,7 @@ struct batch_cache {
 	uint8_t *chunk;			 /* CHUNK_LEN bytes, or NULL */
 	struct hash_run *run;
 	uint64_t tick;
+	uint64_t work; /* see plog_work() */
 	struct cached_batch slots[CACHE_SLOT_CNT];
 };
 
