@@ -262,6 +262,7 @@ int fs_init(struct fs *fs, const struct backend *be, struct disk *disk)
 	*fs = (struct fs){ .be = *be, .disk = disk };
 	list_init(&fs->handles);
 	list_init(&fs->changes);
+	list_init(&fs->listings);
 	list_init(&fs->free_parked);
 	fs->born_ms = be->now_ms(be->ctx);
 	fs->scratch = malloc(SCRATCH_LEN);
@@ -296,6 +297,7 @@ void fs_fini(struct fs *fs)
 		p->req = NULL;
 		unpark(fs, p);
 	}
+	ops_free_listings(fs);
 	node_fini(fs);
 	LIST_FOREACH_SAFE(pos, tmp, &fs->free_parked)
 		free(LIST_ENTRY(pos, struct parked, link));

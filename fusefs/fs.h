@@ -131,7 +131,7 @@ struct handle {
 	unsigned run_cnt;
 	struct segment *held[2]; /* refs */
 	struct buf text;	 /* READ_TEXT; the window of READ_WINDOW */
-	uint64_t text_start;	 /* stream position of text.data[0] */
+	uint64_t text_start;	 /* position of text.data[0] */
 	uint64_t errors_seq;
 	struct feed *feeds;
 	unsigned feed_cnt;
@@ -140,6 +140,9 @@ struct handle {
 	int32_t last_reader; /* thread; 0: none yet */
 	int32_t last_tgid;   /* its process, once it was asked for */
 	bool is_polled;
+
+	uint64_t *lock_owners; /* of fcntl locks set through this; lock_owner_cnt of them */
+	unsigned lock_owner_cnt;
 
 	struct waiter poll_wait;
 	struct fuse_pollhandle *poll;
@@ -186,7 +189,7 @@ struct fs {
 	struct fuse_session *se;
 	struct errors *errors;
 	struct lock_table *locks;
-	struct list handles, changes;
+	struct list handles, changes, listings;
 	struct node **node_chunks;
 	uint32_t node_cnt, node_cap, node_free, node_gen;
 	uint32_t handle_cnt, parked_cnt;
@@ -317,7 +320,11 @@ extern const struct fuse_lowlevel_ops fs_ops;
 void ops_set_names(struct fuse_lowlevel_ops *ops);
 void ops_set_files(struct fuse_lowlevel_ops *ops);
 void fs_attr(struct fs *fs, const struct where *w, uint32_t uid, struct stat *ret);
+/* Open directories whose RELEASEDIR never came. */
+void ops_free_listings(struct fs *fs);
 /* The answer to a mkdir whose topic is there now. */
 void ops_mkdir_done(struct fs *fs, struct parked *p);
+/* Directories that are open still. */
+void ops_free_listings(struct fs *fs);
 
 #endif

@@ -136,6 +136,10 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 
 	(void)ino;
 	remember_reader(h, fuse_req_ctx(req)->pid);
+	if (h->topic && h->topic->deleted) {
+		fs_refuse_handle(req, -ESTALE, h, "the topic was deleted");
+		return;
+	}
 	switch (h->mode) {
 	case READ_NONE:
 		fuse_reply_err(req, EBADF);
@@ -207,6 +211,33 @@ static uint64_t lock_key(const struct handle *h)
 	return node_ino(&w);
 }
 
+/* An owner of fcntl locks that were set through this open file: a process, whose FLUSH ends them,
+ * or the open file itself (F_OFD_SETLK), of which only RELEASE tells. 0 or -ENOMEM. */
+static int remember_owner(struct handle *h, uint64_t owner)
+{
+	uint64_t *owners;
+
+	for (unsigned i = 0; i < h->lock_owner_cnt; i++) {
+		if (h->lock_owners[i] == owner)
+			return 0;
+	}
+	owners = realloc(h->lock_owners, (h->lock_owner_cnt + 1) * sizeof(*owners));
+	if (!owners)
+		return -ENOMEM;
+	h->lock_owners = owners;
+	owners[h->lock_owner_cnt++] = owner;
+	return 0;
+}
+
+static void drop_owner(struct fs *fs, struct handle *h, uint64_t owner)
+{
+	lock_drop(fs->locks, lock_key(h), LOCK_SPACE_POSIX, owner);
+	for (unsigned i = 0; i < h->lock_owner_cnt; i++) {
+		if (h->lock_owners[i] == owner)
+			h->lock_owners[i--] = h->lock_owners[--h->lock_owner_cnt];
+	}
+}
+
 /* Waiting locks that became free are answered. */
 static void grant_locks(struct fs *fs)
 {
@@ -233,7 +264,7 @@ static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	int r;
 
 	(void)ino;
-	lock_drop(fs->locks, lock_key(h), LOCK_SPACE_POSIX, fi->lock_owner);
+	drop_owner(fs, h, fi->lock_owner);
 	grant_locks(fs);
 	r = is_text(h->kind) ? 0 : produce_check(fs, h, &why);
 	fuse_reply_err(req, -r);
@@ -251,7 +282,8 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	if (r)
 		fs_note(fs, r, &c, h, why.text);
 	lock_drop(fs->locks, lock_key(h), LOCK_SPACE_FLOCK, (uint64_t)(uintptr_t)h);
-	lock_drop(fs->locks, lock_key(h), LOCK_SPACE_POSIX, fi->lock_owner);
+	while (h->lock_owner_cnt)
+		drop_owner(fs, h, h->lock_owners[0]);
 	grant_locks(fs);
 	handle_free(fs, h);
 	fuse_reply_err(req, 0);
@@ -303,7 +335,7 @@ static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 
 	(void)ino;
 	if (h->mode == READ_TEXT)
-		end = h->text.len;
+		end = h->text_start + h->text.len;
 	else if (h->view.is_plain && h->part && h->part->log)
 		end = h->part->log->end_pos;
 	if (h->topic && h->topic->deleted) {
@@ -417,6 +449,10 @@ static void op_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, 
 	struct lock want = posix_lock(handle_of(fi), fi, lk);
 
 	(void)ino;
+	if (want.kind != LOCK_KIND_NONE && remember_owner(handle_of(fi), want.owner)) {
+		fuse_reply_err(req, ENOLCK);
+		return;
+	}
 	do_lock(fs_of(req), req, handle_of(fi), &want, sleep);
 }
 

@@ -467,10 +467,26 @@ static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const 
 	refuse_name(req, newparent, newname, "there are no links here");
 }
 
-/* A directory's listing is made at opendir and read from memory. */
+/* A directory's listing is made when it is read from its beginning (so rewinddir(3) sees what is
+ * new), and given from memory. */
 struct listing {
+	struct list link; /* fs->listings */
 	struct buf text;
+	size_t next; /* behind the last entry that was given */
 };
+
+static void listing_free(struct listing *l)
+{
+	list_remove(&l->link);
+	buf_fini(&l->text);
+	free(l);
+}
+
+void ops_free_listings(struct fs *fs)
+{
+	LIST_FOREACH_SAFE(pos, tmp, &fs->listings)
+		listing_free(LIST_ENTRY(pos, struct listing, link));
+}
 
 static void list_name(fuse_req_t req, struct listing *l, const char *name, uint64_t ino, bool dir)
 {
@@ -534,28 +550,53 @@ static void list_dir(fuse_req_t req, struct listing *l, const struct where *w)
 
 static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct fs *fs = fs_of(req);
 	struct listing *l;
 	struct where w;
 
-	if (!node_find(fs_of(req), ino, &w) || (w.topic && w.topic->deleted)) {
+	if (!node_find(fs, ino, &w) || (w.topic && w.topic->deleted)) {
 		fuse_reply_err(req, ESTALE);
 		return;
 	}
 	l = calloc(1, sizeof(*l));
-	if (l)
-		list_dir(req, l, &w);
-	if (!l || buf_err(&l->text)) {
-		if (l)
-			buf_fini(&l->text);
-		free(l);
+	if (!l) {
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
+	list_put(&fs->listings, &l->link);
 	fi->fh = (uint64_t)(uintptr_t)l;
-	if (fuse_reply_open(req, fi)) {
-		buf_fini(&l->text);
-		free(l);
-	}
+	if (fuse_reply_open(req, fi))
+		listing_free(l);
+}
+
+static int relist(fuse_req_t req, struct listing *l, fuse_ino_t ino)
+{
+	struct where w;
+
+	if (!node_find(fs_of(req), ino, &w) || (w.topic && w.topic->deleted))
+		return -ESTALE;
+	buf_reset(&l->text);
+	list_dir(req, l, &w);
+	return buf_err(&l->text);
+}
+
+/* Where the entry behind the one at pos begins: struct fuse_dirent is u64 ino, u64 off, u32
+ * namelen, u32 type, name, padding. */
+static size_t entry_next(const struct listing *l, size_t pos)
+{
+	return (size_t)le64_load(l->text.data + pos + 8);
+}
+
+/* The first entry that begins at off or behind it: a program may have sought anywhere. */
+static size_t entry_at(const struct listing *l, size_t off)
+{
+	size_t pos = 0;
+
+	if (off == l->next)
+		return off;
+	while (pos < off && pos < l->text.len)
+		pos = entry_next(l, pos);
+	return pos;
 }
 
 /* Whole entries from off on: an entry's own offset is where the next one begins. */
@@ -563,30 +604,27 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		       struct fuse_file_info *fi)
 {
 	struct listing *l = (struct listing *)(uintptr_t)fi->fh;
-	size_t pos = (size_t)off, end = pos;
+	int r = off ? 0 : relist(req, l, ino);
+	size_t pos, end;
 
-	(void)ino;
-	while (end < l->text.len) {
-		/* struct fuse_dirent: u64 ino, u64 off, u32 namelen, u32 type, name, padding. */
-		size_t next = (size_t)le64_load(l->text.data + end + 8);
-
-		if (next - pos > size)
-			break;
-		end = next;
+	if (r) {
+		buf_fini(&l->text);
+		l->next = 0;
+		fuse_reply_err(req, -r);
+		return;
 	}
-	if (pos >= l->text.len)
-		fuse_reply_buf(req, NULL, 0);
-	else
-		fuse_reply_buf(req, (char *)l->text.data + pos, end - pos);
+	for (pos = end = entry_at(l, (size_t)off); end < l->text.len; end = entry_next(l, end)) {
+		if (entry_next(l, end) - pos > size)
+			break;
+	}
+	l->next = end;
+	fuse_reply_buf(req, pos < end ? (char *)l->text.data + pos : NULL, end - pos);
 }
 
 static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct listing *l = (struct listing *)(uintptr_t)fi->fh;
-
 	(void)ino;
-	buf_fini(&l->text);
-	free(l);
+	listing_free((struct listing *)(uintptr_t)fi->fh);
 	fuse_reply_err(req, 0);
 }
 

@@ -105,17 +105,31 @@ int text_open(struct fs *fs, struct handle *h, const struct where *w)
 	return fill(fs, w->kind, w->topic, h->uid, &h->text, &h->errors_seq);
 }
 
+/* What a handle has read of errors is kept as far as the ring itself goes back. */
+static int errors_more(struct fs *fs, struct handle *h)
+{
+	if (h->text.len >= 2 * ERRORS_BYTES) {
+		h->text_start += h->text.len - ERRORS_BYTES;
+		buf_consume(&h->text, h->text.len - ERRORS_BYTES);
+	}
+	return fill(fs, h->kind, NULL, h->uid, &h->text, &h->errors_seq);
+}
+
 void text_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, uint64_t off)
 {
-	size_t len;
+	size_t len, pos;
 
-	if (h->kind == NODE_ERRORS && off >= h->text.len &&
-	    fill(fs, h->kind, NULL, h->uid, &h->text, &h->errors_seq)) {
+	if (h->kind == NODE_ERRORS && off >= h->text_start + h->text.len && errors_more(fs, h)) {
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
-	len = off < h->text.len ? MIN(h->text.len - (size_t)off, size) : 0;
-	fuse_reply_buf(req, len ? (char *)h->text.data + off : NULL, len);
+	if (off < h->text_start) {
+		fuse_reply_err(req, ESPIPE);
+		return;
+	}
+	pos = (size_t)MIN(off - h->text_start, h->text.len);
+	len = MIN(h->text.len - pos, size);
+	fuse_reply_buf(req, len ? (char *)h->text.data + pos : NULL, len);
 }
 
 uint64_t text_len(struct fs *fs, const struct where *w, uint32_t uid)

@@ -11,6 +11,7 @@ with Broker():
     plain = os.open(topic("t/0"), os.O_RDONLY)
     sink = os.open(topic("t/0"), os.O_WRONLY | os.O_APPEND)
     answers = os.open(topic("t/all.json"), os.O_RDWR)
+    texts = [os.open(topic("t/" + f), os.O_RDONLY) for f in ("config", "status")]
     half = os.open(topic("t/1"), os.O_WRONLY)
     os.write(half, b"half a line")
     poll = select.poll()
@@ -26,6 +27,8 @@ with Broker():
     for fd in (*old, plain):
         assert_errno("ESTALE", os.read, fd, 100)
         assert_errno("ESTALE", os.fstat, fd)
+    for fd in (*texts, answers):
+        assert_errno("ESTALE", os.read, fd, 100)
     assert_errno("ESTALE", os.write, sink, b"x\n")
     assert_errno("ESTALE", os.fsync, sink)
     assert_errno("ESTALE", os.write, answers, b'{"value":"x"}\n')
@@ -38,7 +41,7 @@ with Broker():
     assert_errno("ESTALE", os.write, sink, b"x\n")
     assert_errno("ESTALE", os.read, old[0], 100)
     assert_errno("ESTALE", os.close, half)
-    for fd in (*old, plain, sink, answers):
+    for fd in (*old, *texts, plain, sink, answers):
         try:
             os.close(fd)
         except OSError as e:
