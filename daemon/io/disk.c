@@ -15,6 +15,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -25,12 +26,15 @@
 #define LOCK_POLL_MS 5U
 
 #define IO_POOL_THREADS_DEFAULT 3U
+/* Descriptors that are not given to files. */
+#define IO_FD_RESERVE 64U
 /* cachestat(2), Linux 6.5; Debian 12's headers do not know it. */
 #define IO_SYS_CACHESTAT 451
 
 struct io_disk {
 	struct disk d;
 	int dir_fd, event_fd;
+	rlim_t fd_max; /* descriptors of files are below */
 	bool refuse_direct;
 	bool no_nowait;	   /* RWF_NOWAIT is not supported here */
 	bool no_cachestat; /* nor this */
@@ -64,6 +68,11 @@ static int io_open(struct disk *d, const char *path, unsigned flags, int *ret_fd
 	while (fd < 0 && errno == EINTR);
 	if (fd < 0)
 		return -errno;
+	/* The last ones are for directories, which are opened to be synced: that must not fail. */
+	if ((rlim_t)fd >= io->fd_max) {
+		close(fd);
+		return -EMFILE;
+	}
 	*ret_fd = fd;
 	return 0;
 }
@@ -540,6 +549,15 @@ static const struct disk_ops IO_DISK_OPS = {
 	.sync_all = io_sync_all,
 };
 
+static rlim_t io_fd_max(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) || lim.rlim_cur < 4 * IO_FD_RESERVE)
+		return RLIM_INFINITY;
+	return lim.rlim_cur - IO_FD_RESERVE;
+}
+
 int io_disk_open(const char *data_dir, const struct io_disk_config *config, struct disk **ret)
 {
 	struct io_disk *io = calloc(1, sizeof(*io));
@@ -549,6 +567,7 @@ int io_disk_open(const char *data_dir, const struct io_disk_config *config, stru
 	if (!io)
 		return -ENOMEM;
 	io->d.ops = &IO_DISK_OPS;
+	io->fd_max = io_fd_max();
 	io->refuse_direct = config->refuse_direct;
 	io->event_fd = -1;
 	io->dir_fd = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -4,7 +4,11 @@
 
 int disk_open(struct disk *d, const char *path, unsigned flags, int *ret_fd)
 {
-	return d->ops->open(d, path, flags, ret_fd);
+	int err = d->ops->open(d, path, flags, ret_fd);
+
+	if ((err == -EMFILE || err == -ENFILE) && d->relieve && d->relieve(d->relieve_ctx))
+		err = d->ops->open(d, path, flags, ret_fd);
+	return err;
 }
 
 int disk_close(struct disk *d, int fd)

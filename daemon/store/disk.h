@@ -122,6 +122,12 @@ struct disk {
 		uint64_t pos;
 		size_t len;
 	} cold;
+	/* Where descriptors have run out: closes some that are not in use and says whether it did;
+	 * disk_open() then tries once more. May be NULL. What was opened in the present round (the
+	 * owner raises it between two operations) may be in use. */
+	bool (*relieve)(void *ctx);
+	void *relieve_ctx;
+	uint32_t round;
 };
 
 /* Opens a file (read-write unless DISK_RDONLY). -ENOENT, -EEXIST, -EMFILE, -ENOSPC, -EIO, -EINVAL

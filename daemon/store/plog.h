@@ -251,6 +251,9 @@ MUST_CHECK int plog_raise_start(struct plog *p, int64_t offset, uint64_t pos);
 MUST_CHECK int plog_roll(struct plog *p, int64_t now_ms);
 /* Writes out what of the indexes is in memory only. */
 MUST_CHECK int plog_flush_indexes(struct plog *p);
+/* Closes descriptors of all segments that the present round of the disk has not used, nor anybody
+ * refers to; returns how many. */
+unsigned plog_relieve(struct plog *p);
 /* Closes descriptors of segments that nobody used for a while; returns how many. */
 unsigned plog_close_idle(struct plog *p);
 

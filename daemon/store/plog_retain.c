@@ -171,3 +171,20 @@ unsigned plog_close_idle(struct plog *p)
 		batch_cache_trim(p->cache);
 	return cnt;
 }
+
+unsigned plog_relieve(struct plog *p)
+{
+	unsigned cnt = 0;
+
+	for (uint32_t i = 0; i < p->seg_cnt; i++) {
+		struct segment *seg = p->segs[i];
+		int open = (seg->meta_fd >= 0) + (seg->data_fd >= 0);
+
+		if (!open || seg->refs > 1 || seg->round == p->disk->round ||
+		    (p->undo_owed && seg == plog_active(p)))
+			continue;
+		segment_close(seg, false);
+		cnt += (unsigned)(open - (seg->meta_fd >= 0) - (seg->data_fd >= 0));
+	}
+	return cnt;
+}

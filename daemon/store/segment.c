@@ -72,6 +72,7 @@ static int open_fd(struct segment *seg, enum segment_file file)
 
 	PRE(file == SEGMENT_META || file == SEGMENT_DATA);
 	seg->used = true;
+	seg->round = seg->plog->disk->round;
 	if (*fd >= 0)
 		return *fd;
 	if (file == SEGMENT_DATA && !seg->loaded) {
@@ -251,6 +252,7 @@ int segment_create(struct segment *seg, uint64_t base_pos, int64_t prev_max_ts_m
 	struct buf b;
 	int r;
 
+	seg->round = p->disk->round;
 	memcpy(h.topic_id, p->topic_id, 16);
 	snprintf(h.data_name, sizeof(h.data_name), "%020" PRId64 ".data", seg->base_offset);
 	buf_init(&b);
@@ -275,6 +277,7 @@ int segment_create(struct segment *seg, uint64_t base_pos, int64_t prev_max_ts_m
 		return r;
 	}
 	seg->loaded = seg->sized = seg->used = true;
+	seg->round = p->disk->round;
 	seg->index.loaded = true;
 	seg->head_synced = false;
 	seg->meta_len = FORMAT_HEAD_LEN;

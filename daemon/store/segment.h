@@ -39,6 +39,7 @@ struct segment {
 	bool head_synced; /* head and directory entry are stable */
 	bool leftover;	  /* segment_create() failed, and removing what it had made too */
 	bool used;	  /* since plog_close_idle() looked last */
+	uint32_t round;	  /* of the disk, when a descriptor was asked for last */
 	uint32_t generation;
 	uint64_t base_pos, seed;
 	int64_t prev_max_ts_ms, created_ms;

@@ -214,6 +214,8 @@ static struct store *store_new(struct disk *d, const struct store_config *config
 	if (!s)
 		return NULL;
 	s->disk = d;
+	d->relieve = store_relieve;
+	d->relieve_ctx = s;
 	s->config = *config;
 	s->lock_fd = s->old_lock_fd = s->make_fd = s->ckpt_fd = s->ckpt_old_fd = s->debt_fd = -1;
 	list_init(&s->parts);
@@ -257,6 +259,7 @@ void store_free(struct store *s)
 {
 	if (!s)
 		return;
+	s->disk->relieve = NULL;
 	for (unsigned i = 0; i < STORE_WRITE_OUTS; i++)
 		segment_unref(s->outs[i].seg);
 	parts_free(s, &s->parts);
@@ -610,16 +613,25 @@ void store_next_event(struct store *s, struct store_event *ret)
 	store_note_free(s, n);
 }
 
+/* Writes what is in memory only. An index that is not written is built again by whoever needs it.
+ */
+static int part_write(struct part *part)
+{
+	struct plog *p = part->plog;
+	int err = plog_describe(p);
+
+	if (!err && plog_flush_indexes(p))
+		LOG_AT(LOG_WARN, p->dir, 0, "an index could not be written");
+	return err;
+}
+
 static int part_close(struct store *s, struct part *part)
 {
 	struct plog *p = part->plog;
 	struct plog_point point;
 	int err = plog_point(p, &point);
 
-	/* An index that is not written is built again by whoever needs it. */
-	if (!err && plog_flush_indexes(p))
-		LOG_AT(LOG_WARN, p->dir, 0, "an index could not be written");
-	if (!err && p->seg_cnt)
+	if (!err)
 		err = plog_settle(s, p);
 	part->exact = !err;
 	if (!err)
@@ -650,8 +662,13 @@ int store_close(struct store *s, int64_t now_ms)
 	store_drain(s);
 	if (s->failed)
 		err = -EIO;
-	LIST_FOREACH(node, &s->unsynced)
-		unsynced++;
+	LIST_FOREACH(node, &s->parts) {
+		struct part *part = LIST_ENTRY(node, struct part, all);
+
+		if (part->plog && !err)
+			err = part_write(part);
+		unsynced += !list_is_empty(&part->unsynced_link);
+	}
 	/* A help: many small syncs are one. What failed is told by the sync of each. */
 	if (!err && unsynced >= STORE_SYNC_ALL_PARTS)
 		disk_sync_all(s->disk);

@@ -62,6 +62,8 @@
 #define STORE_CLOCK_JUMP_MS 2000
 /* Files removed by one tick: unlink of a large one takes milliseconds. */
 #define STORE_UNLINKS_A_TICK 8U
+/* Descriptors that are closed at a time where all are taken. */
+#define STORE_RELIEVE 1024U
 /* Idle descriptors are closed that often. */
 #define STORE_IDLE_MS 10000
 
@@ -257,6 +259,8 @@ void ring_step(struct store *s);
 MUST_CHECK int ring_begin(struct store *s, int fd, uint64_t block_cnt, uint64_t old_sequence);
 
 /* upkeep.c */
+/* disk->relieve */
+bool store_relieve(void *ctx);
 /* After an append of len bytes: the partition is synced in place one day, asked or not. */
 void sync_later(struct store *s, struct part *part, size_t len);
 /* Begins the syncs that are due by that. */

@@ -83,8 +83,23 @@ int store_fsync(struct store *s, struct plog *p, int64_t now_ms, uint64_t token)
 	return -EINPROGRESS;
 }
 
+bool store_relieve(void *ctx)
+{
+	struct store *s = ctx;
+	unsigned cnt = 0;
+
+	LIST_FOREACH(node, &s->parts) {
+		struct part *part = LIST_ENTRY(node, struct part, all);
+
+		if (part->plog && cnt < STORE_RELIEVE)
+			cnt += plog_relieve(part->plog);
+	}
+	return cnt > 0;
+}
+
 void store_kick(struct store *s, int64_t now_ms)
 {
+	s->disk->round++;
 	if (!list_is_empty(&s->sync_queue))
 		sync_pump(s);
 	if (s->ring_unsubmitted || !list_is_empty(&s->want) || !list_is_empty(&s->points) ||
@@ -321,6 +336,7 @@ static void close_idle(struct store *s)
 
 void store_tick(struct store *s, int64_t now_ms, int64_t mono_ms)
 {
+	s->disk->round++;
 	watch_clock(s, now_ms, mono_ms);
 	if (s->failed)
 		return;
