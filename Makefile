@@ -50,7 +50,7 @@ unit_base_TESTS := tests/unit/test_buf.c tests/unit/test_hash.c tests/unit/test_
 unit_store_TESTS := tests/unit/test_json.c tests/unit/test_debt.c tests/unit/test_format.c \
 	tests/unit/test_index.c tests/unit/test_plog.c tests/unit/test_journal.c \
 	tests/unit/test_checkpoint.c tests/unit/test_store.c
-unit_io_TESTS := tests/unit/test_io_disk.c
+unit_io_TESTS := tests/unit/test_overlay.c tests/unit/test_io_disk.c
 unit_raft_TESTS := tests/unit/test_topic_config.c tests/unit/test_metadata.c
 unit_fusefs_TESTS := tests/unit/test_errors.c tests/unit/test_lock.c tests/unit/test_view.c
 unit_daemon_TESTS := tests/unit/test_config.c tests/unit/test_options.c
@@ -60,6 +60,8 @@ fault_TESTS := tests/fault/sweep_store.c
 fuzz_TESTS :=
 # What several tests share; linked into each that uses it.
 testlib_SRC := tests/lib/simdisk.c tests/lib/simdisk_crash.c
+# What makes the files of tests/golden.
+golden_SRC := tests/golden/make_golden.c
 # The programs of tests/bench.
 bench_SRC := tests/bench/ref.c tests/bench/client.c tests/bench/client_wake.c
 
@@ -84,7 +86,7 @@ archives = $(patsubst %,$(B)/lib%.a,$($(1)_NEEDS))
 libs = $(foreach l,$($(1)_NEEDS),$($(l)_LIBS))
 
 unit_TESTS := $(foreach l,$(LAYERS),$(unit_$(l)_TESTS))
-all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(main_SRC) $(testlib_SRC) $(bench_SRC)
+all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(main_SRC) $(testlib_SRC) $(golden_SRC) $(bench_SRC)
 all_TESTS := $(unit_TESTS) $(sim_TESTS) $(fault_TESTS) $(fuzz_TESTS)
 
 # A failed recipe leaves no half-written target.
@@ -116,6 +118,9 @@ $(B)/%.o: %.c $(B)/flags
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/topicfs: $(call obj,$(main_SRC)) $(call archives,daemon)
+	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,daemon)
+
+$(B)/tests/golden/make_golden: $(B)/tests/golden/make_golden.o $(call archives,daemon)
 	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,daemon)
 
 $(B)/tests/bench/ref: $(B)/tests/bench/ref.o
@@ -194,6 +199,15 @@ soak: setup-test ## load, kills and checks for [MINUTES=10]
 	@tools/need tests/soak/run 'there is no soak test to run'
 	@$(MAKE) --no-print-directory -s all
 	@TOPICFS=$(B)/topicfs tests/soak/run '$(or $(MINUTES),10)'
+
+# Only when the format changes: the stored ones are what older builds wrote.
+.PHONY: golden-files
+golden-files: $(B)/tests/golden/make_golden
+	@rm -rf $(B)/golden-clean $(B)/golden-killed
+	@$(B)/tests/golden/make_golden clean $(B)/golden-clean
+	@$(B)/tests/golden/make_golden killed $(B)/golden-killed
+	@tests/golden/lib/pack $(B)/v1.tar.xz $(B)/golden-clean clean $(B)/golden-killed killed
+	@cmp $(B)/v1.tar.xz tests/golden/v1.tar.xz || echo 'they differ: see docs/disk-format.md'
 
 .PHONY: broken
 broken: setup-test ## break the code on purpose: the tests must notice

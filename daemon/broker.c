@@ -512,6 +512,14 @@ static void time_append(struct broker *b, uint64_t start)
 	histogram_put(&b->appends, (int64_t)((ticks() - start) / MAX(b->ticks_per_us, 1U)));
 }
 
+/* No record is stamped with a time before its write began, or `date` and `0@TIME` would not agree:
+ * the round's clock is too old for that. */
+static int64_t stamp(struct broker *b)
+{
+	b->now_ms = broker_now_ms();
+	return b->now_ms;
+}
+
 static int append_lines(void *ctx, struct be_partition *p, const struct iovec *iov, int iov_cnt,
 			size_t len, uint32_t cnt, bool late, struct plog_appended *ret,
 			struct be_why *why)
@@ -521,7 +529,7 @@ static int append_lines(void *ctx, struct be_partition *p, const struct iovec *i
 	int r = check_append(ctx, p, why);
 
 	if (!r)
-		r = store_append_lines(b->store, p->log, b->now_ms, iov, iov_cnt, len, cnt, late,
+		r = store_append_lines(b->store, p->log, stamp(b), iov, iov_cnt, len, cnt, late,
 				       ret);
 	append_why(p, r, why);
 	time_append(b, start);
@@ -536,7 +544,7 @@ static int append_records(void *ctx, struct be_partition *p, const struct record
 	int r = check_append(ctx, p, why);
 
 	if (!r)
-		r = store_append_records(b->store, p->log, b->now_ms, recs, cnt, NULL, ret);
+		r = store_append_records(b->store, p->log, stamp(b), recs, cnt, NULL, ret);
 	append_why(p, r, why);
 	time_append(b, start);
 	return r;

@@ -461,8 +461,11 @@ static int tell(const struct top *t, const char *what)
 
 static int signals_open(void)
 {
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 	sigset_t set;
 
+	if (sigaction(SIGPIPE, &ignore, NULL))
+		return -1;
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
@@ -543,8 +546,9 @@ static int run(struct top *t, int signal_fd, uint32_t cnt)
 		if (r)
 			break;
 		show(t, &s);
+		/* Whoever reads may have enough. */
 		if (fflush(stdout)) {
-			r = -EIO;
+			r = errno == EPIPE ? -EINTR : -EIO;
 			break;
 		}
 	}

@@ -319,9 +319,11 @@ static void reply_spliced(struct fs *fs, fuse_req_t req, struct parked *p, struc
 		struct fuse_bufvec v;
 		char room[sizeof(struct fuse_bufvec) + EXTENT_CNT_MAX * sizeof(struct fuse_buf)];
 	} u = { .v = { .count = a->cnt } };
-	struct fuse_buf *b = u.v.buf; /* declared as one; the room behind it is ours */
+	struct fuse_buf *bufs = u.v.buf; /* goes on in room */
 
-	for (unsigned i = 0; i < a->cnt; i++, b++) {
+	for (unsigned i = 0; i < a->cnt; i++) {
+		struct fuse_buf *b = &bufs[i];
+
 		if (a->zero_len[i]) {
 			*b = (struct fuse_buf){ .size = a->zero_len[i], .mem = (void *)zeros };
 			continue;

@@ -260,6 +260,7 @@ static void shutdown_handle(struct fs *fs, struct handle *h)
 
 void fs_shutdown(struct fs *fs)
 {
+	fs->ends = true;
 	LIST_FOREACH_SAFE(pos, tmp, &fs->handles)
 		shutdown_handle(fs, LIST_ENTRY(pos, struct handle, link));
 }
@@ -270,6 +271,7 @@ int fs_init(struct fs *fs, const struct backend *be, struct disk *disk)
 	list_init(&fs->handles);
 	list_init(&fs->changes);
 	list_init(&fs->again);
+	list_init(&fs->listings);
 	list_init(&fs->free_parked);
 	fs->born_ms = be->now_ms(be->ctx);
 	fs->scratch = malloc(SCRATCH_LEN);
@@ -304,6 +306,7 @@ void fs_fini(struct fs *fs)
 		p->req = NULL;
 		unpark(fs, p);
 	}
+	ops_free_listings(fs);
 	node_fini(fs);
 	LIST_FOREACH_SAFE(pos, tmp, &fs->free_parked)
 		free(LIST_ENTRY(pos, struct parked, link));

@@ -145,6 +145,9 @@ struct handle {
 	int32_t last_tgid;   /* its process, once it was asked for */
 	bool is_polled;
 
+	uint64_t *lock_owners; /* of fcntl locks set through this; lock_owner_cnt of them */
+	unsigned lock_owner_cnt;
+
 	struct waiter poll_wait;
 	struct fuse_pollhandle *poll;
 	struct list parked; /* this handle's parked requests */
@@ -190,7 +193,7 @@ struct fs {
 	struct fuse_session *se;
 	struct errors *errors;
 	struct lock_table *locks;
-	struct list handles, changes;
+	struct list handles, changes, listings;
 	struct list again; /* reads that are not done, but gave the others a turn */
 	struct node **node_chunks;
 	uint32_t node_cnt, node_cap, node_free, node_gen;
@@ -200,6 +203,7 @@ struct fs {
 	uint32_t uid, gid; /* of the mount's own directories */
 	int64_t born_ms;
 	bool no_splice;
+	bool ends; /* tails were ended: nothing is written any more */
 	uint64_t refused_cnt;
 	uint64_t reads, writes;
 	struct list free_parked;
@@ -250,7 +254,8 @@ bool fs_step(struct fs *fs);
 void fs_on_done(struct fs *fs, uint64_t token, int err, const struct be_why *why);
 /* The topic is gone: its waiting readers are answered with ESTALE. */
 void fs_on_topic_deleted(struct fs *fs, struct be_topic *t);
-/* The end of the broker: tails become records, everything that waits is answered. */
+/* The end of the broker: tails become records, everything that waits is answered, and later writes
+ * are refused, since one may hold the rest of a line whose begin is a record now. */
 void fs_shutdown(struct fs *fs);
 MUST_CHECK int fs_init(struct fs *fs, const struct backend *be, struct disk *disk);
 void fs_fini(struct fs *fs);
@@ -327,5 +332,7 @@ void ops_set_files(struct fuse_lowlevel_ops *ops);
 void fs_attr(struct fs *fs, const struct where *w, uint32_t uid, struct stat *ret);
 /* The answer to a mkdir whose topic is there now. */
 void ops_mkdir_done(struct fs *fs, struct parked *p);
+/* Directories that are open still. */
+void ops_free_listings(struct fs *fs);
 
 #endif

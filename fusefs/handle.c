@@ -50,6 +50,7 @@ void handle_free(struct fs *fs, struct handle *h)
 	buf_fini(&h->tail);
 	buf_fini(&h->answers);
 	buf_fini(&h->text);
+	free(h->lock_owners);
 	free(h->name);
 	if (h->topic)
 		fs->be.topic_unref(fs->be.ctx, h->topic);

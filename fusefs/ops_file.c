@@ -194,7 +194,9 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t le
 	struct handle *h = handle_of(fi);
 
 	(void)off;
-	if (is_control(h->kind))
+	if (fs_of(req)->ends)
+		fuse_reply_err(req, ENOTCONN);
+	else if (is_control(h->kind))
 		write_control(fs_of(req), req, ino, h, data, len);
 	else
 		produce_write(fs_of(req), req, h, data, len, fi->flags);
@@ -207,6 +209,33 @@ static uint64_t lock_key(const struct handle *h)
 	struct where w = { .kind = h->kind, .topic = h->topic, .node = h->topic ? &n : NULL };
 
 	return node_ino(&w);
+}
+
+/* An owner of fcntl locks that were set through this open file: a process, whose FLUSH ends them,
+ * or the open file itself (F_OFD_SETLK), of which only RELEASE tells. 0 or -ENOMEM. */
+static int remember_owner(struct handle *h, uint64_t owner)
+{
+	uint64_t *owners;
+
+	for (unsigned i = 0; i < h->lock_owner_cnt; i++) {
+		if (h->lock_owners[i] == owner)
+			return 0;
+	}
+	owners = realloc(h->lock_owners, (h->lock_owner_cnt + 1) * sizeof(*owners));
+	if (!owners)
+		return -ENOMEM;
+	h->lock_owners = owners;
+	owners[h->lock_owner_cnt++] = owner;
+	return 0;
+}
+
+static void drop_owner(struct fs *fs, struct handle *h, uint64_t owner)
+{
+	lock_drop(fs->locks, lock_key(h), LOCK_SPACE_POSIX, owner);
+	for (unsigned i = 0; i < h->lock_owner_cnt; i++) {
+		if (h->lock_owners[i] == owner)
+			h->lock_owners[i--] = h->lock_owners[--h->lock_owner_cnt];
+	}
 }
 
 /* Waiting locks that became free are answered. */
@@ -235,7 +264,7 @@ static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	int r;
 
 	(void)ino;
-	lock_drop(fs->locks, lock_key(h), LOCK_SPACE_POSIX, fi->lock_owner);
+	drop_owner(fs, h, fi->lock_owner);
 	grant_locks(fs);
 	r = is_text(h->kind) ? 0 : produce_check(fs, h, &why);
 	fuse_reply_err(req, -r);
@@ -253,7 +282,8 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	if (r)
 		fs_note(fs, r, &c, h, why.text);
 	lock_drop(fs->locks, lock_key(h), LOCK_SPACE_FLOCK, (uint64_t)(uintptr_t)h);
-	lock_drop(fs->locks, lock_key(h), LOCK_SPACE_POSIX, fi->lock_owner);
+	while (h->lock_owner_cnt)
+		drop_owner(fs, h, h->lock_owners[0]);
 	grant_locks(fs);
 	handle_free(fs, h);
 	fuse_reply_err(req, 0);
@@ -419,6 +449,10 @@ static void op_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, 
 	struct lock want = posix_lock(handle_of(fi), fi, lk);
 
 	(void)ino;
+	if (want.kind != LOCK_KIND_NONE && remember_owner(handle_of(fi), want.owner)) {
+		fuse_reply_err(req, ENOLCK);
+		return;
+	}
 	do_lock(fs_of(req), req, handle_of(fi), &want, sleep);
 }
 

@@ -470,9 +470,23 @@ static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const 
 /* A directory's listing is made when it is read from its beginning (so rewinddir(3) sees what is
  * new), and given from memory. */
 struct listing {
+	struct list link; /* fs->listings */
 	struct buf text;
 	size_t next; /* behind the last entry that was given */
 };
+
+static void listing_free(struct listing *l)
+{
+	list_remove(&l->link);
+	buf_fini(&l->text);
+	free(l);
+}
+
+void ops_free_listings(struct fs *fs)
+{
+	LIST_FOREACH_SAFE(pos, tmp, &fs->listings)
+		listing_free(LIST_ENTRY(pos, struct listing, link));
+}
 
 static void list_name(fuse_req_t req, struct listing *l, const char *name, uint64_t ino, bool dir)
 {
@@ -536,10 +550,11 @@ static void list_dir(fuse_req_t req, struct listing *l, const struct where *w)
 
 static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct fs *fs = fs_of(req);
 	struct listing *l;
 	struct where w;
 
-	if (!node_find(fs_of(req), ino, &w) || (w.topic && w.topic->deleted)) {
+	if (!node_find(fs, ino, &w) || (w.topic && w.topic->deleted)) {
 		fuse_reply_err(req, ESTALE);
 		return;
 	}
@@ -548,9 +563,10 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
+	list_put(&fs->listings, &l->link);
 	fi->fh = (uint64_t)(uintptr_t)l;
 	if (fuse_reply_open(req, fi))
-		free(l);
+		listing_free(l);
 }
 
 static int relist(fuse_req_t req, struct listing *l, fuse_ino_t ino)
@@ -607,11 +623,8 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 
 static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct listing *l = (struct listing *)(uintptr_t)fi->fh;
-
 	(void)ino;
-	buf_fini(&l->text);
-	free(l);
+	listing_free((struct listing *)(uintptr_t)fi->fh);
 	fuse_reply_err(req, 0);
 }
 

@@ -329,14 +329,32 @@ void session_detach(struct session *s)
 	s->detached = !r;
 }
 
+/*
+ * Ends the connection of a mount that is detached already. fuse_session_unmount() would unmount
+ * what stands at the mount point by now, unless poll says POLLERR of the device: so does a pipe
+ * that nobody reads. In the device's place it closes that, and libfuse frees what it holds.
+ */
+static void close_device(struct fuse_session *se)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC)) {
+		close(fuse_session_fd(se));
+		return;
+	}
+	close(fds[0]);
+	if (dup2(fds[1], fuse_session_fd(se)) >= 0)
+		fuse_session_unmount(se);
+	close(fds[1]);
+}
+
 void session_free(struct session *s)
 {
 	if (!s)
 		return;
 	session_detach(s);
-	/* Closing the device ends the connection; the mount point is free already. */
 	if (s->detached)
-		close(fuse_session_fd(s->se));
+		close_device(s->se);
 	else
 		fuse_session_unmount(s->se);
 	fuse_session_destroy(s->se);

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,10 @@
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/* How long a lock that another process holds is asked for, and how often. */
+#define LOCK_WAIT_MS 1000U
+#define LOCK_POLL_MS 5U
 
 #define IO_POOL_THREADS_DEFAULT 3U
 /* cachestat(2), Linux 6.5; Debian 12's headers do not know it. */
@@ -269,9 +274,18 @@ static void io_unmap(struct disk *d, void *mem, size_t len)
 	ASSERT(!err);
 }
 
+/* Writes under way outlive the process that was killed by some 150 ms, and so does its lock. */
 static int io_lock(struct disk *d, int fd)
 {
-	return io_result(flock(fd, LOCK_EX | LOCK_NB));
+	int r = io_result(flock(fd, LOCK_EX | LOCK_NB));
+
+	for (unsigned waited_ms = 0; r == -EWOULDBLOCK && waited_ms < LOCK_WAIT_MS;
+	     waited_ms += LOCK_POLL_MS) {
+		if (poll(NULL, 0, LOCK_POLL_MS) < 0 && errno != EINTR)
+			return -errno;
+		r = io_result(flock(fd, LOCK_EX | LOCK_NB));
+	}
+	return r;
 }
 
 static int io_space(struct disk *d, struct disk_space *ret)

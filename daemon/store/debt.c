@@ -25,6 +25,8 @@ static bool copy_decode(const uint8_t *p, struct debt *ret)
 	ret->cnt = le64_load(mem + 72);
 	ret->timestamp_ms = (int64_t)le64_load(mem + 80);
 	ret->values_hash = le64_load(mem + 88);
+	ret->leader_epoch = (int32_t)le32_load(mem + 96);
+	ret->attr = le16_load(mem + 100);
 	return true;
 }
 
@@ -92,6 +94,8 @@ void debt_store(struct debt_table *t, int idx, struct debt *d)
 	le64_store(mem + 72, d->cnt);
 	le64_store(mem + 80, (uint64_t)d->timestamp_ms);
 	le64_store(mem + 88, d->values_hash);
+	le32_store(mem + 96, (uint32_t)d->leader_epoch);
+	le16_store(mem + 100, d->attr);
 	le64_store(mem, hash_xxh3(mem + 8, COPY_LEN - 8));
 	memcpy(t->mem + (size_t)idx * DEBT_SLOT_LEN + (d->sequence & 1) * COPY_LEN, mem, COPY_LEN);
 }

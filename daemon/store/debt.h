@@ -11,7 +11,8 @@
  *   40  i64 segment base offset         48  i64 base offset of the first owed record
  *   56  u64 position in .data           64  u64 length in .data
  *   72  u64 record count                80  i64 timestamp
- *   88  u64 XXH3-64 of the owed bytes   96  zeros
+ *   88  u64 XXH3-64 of the owed bytes   96  i32 leader epoch     100  u16 attributes of the batch
+ *  102  zeros
  */
 #ifndef TOPICFS_STORE_DEBT_H
 #define TOPICFS_STORE_DEBT_H
@@ -33,6 +34,8 @@ struct debt {
 	uint64_t data_pos, len, cnt;
 	int64_t timestamp_ms;
 	uint64_t values_hash;
+	int32_t leader_epoch; /* under which they were appended */
+	uint16_t attr;	      /* enum batch_attr: what the description will say */
 };
 
 /* Which slots are taken. One bit each. */

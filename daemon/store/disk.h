@@ -154,7 +154,8 @@ MUST_CHECK int disk_list(struct disk *d, const char *path, disk_name_fn *fn, voi
 /* A shared mapping of the first len bytes of the file, which must be that long. */
 MUST_CHECK int disk_map(struct disk *d, int fd, size_t len, void **ret);
 void disk_unmap(struct disk *d, void *mem, size_t len);
-/* flock(LOCK_EX|LOCK_NB) on the descriptor: -EWOULDBLOCK where another holds it. */
+/* flock(LOCK_EX) on the descriptor: -EWOULDBLOCK where another holds it, for longer than a process
+ * that was killed can. */
 MUST_CHECK int disk_lock(struct disk *d, int fd);
 MUST_CHECK int disk_space(struct disk *d, struct disk_space *ret);
 /* What identifies this boot of the machine (/proc/sys/kernel/random/boot_id). */

@@ -110,10 +110,10 @@ void journal_put_entry(struct journal *j, const struct journal_entry *e)
 	memcpy(b + 8, e->topic_id, 16);
 	le32_store(b + 24, e->partition);
 	le32_store(b + 28, e->generation);
-	if (e->kind == JOURNAL_BYTES) {
+	if (e->kind != JOURNAL_POINT) {
 		le64_store(b + 32, (uint64_t)e->segment_base);
 		le64_store(b + 40, e->pos);
-	} else if (e->kind == JOURNAL_POINT) {
+	} else {
 		le64_store(b + 32, (uint64_t)e->point.segment_base);
 		le64_store(b + 40, e->point.meta_len);
 		le64_store(b + 48, e->point.data_len);

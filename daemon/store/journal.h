@@ -22,8 +22,9 @@
  *    0  u32 length of the whole entry        4  u8 kind     5  u8 file (0 .meta, 1 .data)
  *    6  u16 zero             8  u8[16] topic id            24  u32 partition
  *   28  u32 generation      32  six u64: for bytes: segment base, position, then zeros; for a
- * point: segment base, .meta length, .data length, next offset, end position, largest timestamp 80
- * the bytes
+ * point: segment base, .meta length, .data length, next offset, end position, largest timestamp; to
+ * forget: base of the first segment that stays, then zeros
+ *   80  the bytes
  *
  * A start that a write tells frees its blocks only when that write is on disk. So what recovery
  * finds at the newest block's start is whole: of the blocks from there to the newest, only those of
@@ -50,7 +51,7 @@
 enum journal_kind {
 	JOURNAL_BYTES = 1, /* put these bytes at that place */
 	JOURNAL_POINT,	   /* the partition is durable up to here */
-	JOURNAL_FORGET,	   /* what stands before this of the partition is not to be put back */
+	JOURNAL_FORGET,	   /* the partition's segments below this one are not to be put back */
 };
 
 struct journal_entry {

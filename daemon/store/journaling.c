@@ -28,18 +28,13 @@ int ring_begin(struct store *s, int fd, uint64_t block_cnt, uint64_t old_sequenc
 }
 
 /* Room ahead in both files, so that putting back meets no ENOSPC. */
-static int part_allocate(struct store *s, struct part *part, const struct plog_stretch *st,
-			 unsigned cnt)
+static int part_allocate(struct store *s, const struct plog_stretch *st, unsigned cnt)
 {
 	for (unsigned i = 0; i < cnt; i++) {
 		uint64_t end = st[i].pos + st[i].len, *alloc;
 		int err;
 
-		if (part->alloc_base != st[i].seg->base_offset) {
-			part->alloc_base = st[i].seg->base_offset;
-			part->alloc_meta = part->alloc_data = 0;
-		}
-		alloc = st[i].is_meta ? &part->alloc_meta : &part->alloc_data;
+		alloc = st[i].is_meta ? &st[i].seg->meta_alloc : &st[i].seg->data_alloc;
 		if (end <= *alloc)
 			continue;
 		err = disk_allocate(s->disk, st[i].fd, st[i].pos, st[i].len + STORE_AHEAD_BYTES);
@@ -71,14 +66,27 @@ static int put_stretch(struct store *s, struct part *part, const struct plog_str
 	return 0;
 }
 
-static void put_mark(struct store *s, struct part *part, enum journal_kind kind)
+static void put_point(struct store *s, struct part *part)
 {
 	struct journal_entry e = {
-		.kind = kind,
+		.kind = JOURNAL_POINT,
 		.partition = part->e.partition,
 		.point = part->target,
 	};
 
+	memcpy(e.topic_id, part->e.topic_id, 16);
+	journal_put_entry(&s->journal, &e);
+}
+
+/* Of the segments that go only: entries that came after the sync are about those that stay. */
+static void put_forget(struct store *s, struct part *part)
+{
+	const struct plog *p = part->plog;
+	struct journal_entry e = { .kind = JOURNAL_FORGET, .partition = part->e.partition };
+
+	for (uint32_t i = 0; i < p->seg_cnt; i++)
+		if (p->segs[i]->base_offset <= part->raise_offset)
+			e.segment_base = p->segs[i]->base_offset;
 	memcpy(e.topic_id, part->e.topic_id, 16);
 	journal_put_entry(&s->journal, &e);
 }
@@ -103,7 +111,7 @@ static enum put_result put_part(struct store *s, struct part *part)
 	need += bytes + (size_t)cnt * journal_entry_len(0);
 	if (need > journal_room(&s->journal, false))
 		return before ? PUT_LATER : PUT_IN_PLACE;
-	if (part_allocate(s, part, st, (unsigned)cnt))
+	if (part_allocate(s, st, (unsigned)cnt))
 		return PUT_IN_PLACE;
 	for (int i = 0; i < cnt && !err; i++)
 		err = put_stretch(s, part, &st[i]);
@@ -111,7 +119,7 @@ static enum put_result put_part(struct store *s, struct part *part)
 		journal_rewind(&s->journal, before);
 		return PUT_IN_PLACE;
 	}
-	put_mark(s, part, JOURNAL_POINT);
+	put_point(s, part);
 	return PUT_DONE;
 }
 
@@ -152,7 +160,7 @@ static void put_all(struct store *s)
 		if (part->raise != R_FORGET ||
 		    journal_room(&s->journal, true) < journal_entry_len(0))
 			continue;
-		put_mark(s, part, JOURNAL_FORGET);
+		put_forget(s, part);
 		part->raise = R_FORGET_WRITE;
 	}
 	LIST_FOREACH_SAFE(node, tmp, &s->points) {
@@ -164,7 +172,7 @@ static void put_all(struct store *s)
 			fsync_answer(s, part);
 			continue;
 		}
-		put_mark(s, part, JOURNAL_POINT);
+		put_point(s, part);
 		part->fsync = F_WRITE;
 		list_put(&s->writing, node);
 	}

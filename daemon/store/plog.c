@@ -112,6 +112,7 @@ static int undo(struct plog *p)
 	p->undo_owed = true;
 	if (fd < 0)
 		return fd;
+	seg->data_alloc = 0;
 	r = disk_truncate(p->disk, fd, seg->data_len);
 	if (!r && !p->debt.cnt) {
 		fd = segment_fd(seg, SEGMENT_META);
@@ -158,7 +159,9 @@ static bool roll_is_due(const struct plog *p, int64_t now_ms, uint64_t data_len,
 		max = MIN(max, (uint64_t)p->config.segment_bytes);
 	if (seg->data_len + seg->meta_len + data_len + meta_len > max)
 		return true;
-	age_ms = now_ms > seg->created_ms ? (uint64_t)now_ms - (uint64_t)seg->created_ms : 0;
+	/* Of either sign: after a clock went back, its age is no more than that. */
+	age_ms = now_ms > seg->created_ms ? (uint64_t)now_ms - (uint64_t)seg->created_ms
+					  : (uint64_t)seg->created_ms - (uint64_t)now_ms;
 	return p->config.segment_ms >= 0 && age_ms >= (uint64_t)p->config.segment_ms;
 }
 
@@ -227,6 +230,12 @@ static int prepare(struct plog *p, int64_t now_ms, uint64_t data_len, uint64_t m
 	return r < 0 ? r : 0;
 }
 
+/* The attributes of a batch of plain lines. */
+static uint16_t plain_attr(const struct plog *p)
+{
+	return BATCH_PLAIN | (p->config.log_append_time ? BATCH_LOG_APPEND_TIME : 0);
+}
+
 static void describe_head(const struct plog *p, struct batch_head *h)
 {
 	const struct segment *seg = plog_active(p);
@@ -254,7 +263,7 @@ int plog_describe(struct plog *p)
 	uint8_t mem[FORMAT_BATCH_LEN];
 	struct buf b = { .data = mem, .cap = sizeof(mem) };
 	struct batch_head h = {
-		.attr = BATCH_PLAIN,
+		.attr = p->debt.attr,
 		.cnt = (uint32_t)p->debt.cnt,
 		.values_hash = p->debt.values_hash,
 		.base_offset = p->debt.base_offset,
@@ -266,13 +275,14 @@ int plog_describe(struct plog *p)
 		.producer_id = -1,
 		.base_sequence = -1,
 		.producer_epoch = -1,
+		.leader_epoch = p->debt.leader_epoch,
 	};
 	int r;
 
 	if (!p->debt.cnt)
 		return 0;
 	h.plain_pos = p->end_pos - p->debt.len;
-	describe_head(p, &h);
+	h.meta_pos = seg->meta_len;
 	format_put_batch(&b, &h, NULL, seg->seed);
 	ASSERT(b.data == mem && b.len == FORMAT_BATCH_LEN);
 	r = segment_fd(seg, SEGMENT_META);
@@ -349,6 +359,8 @@ static int open_debt(struct plog *p, int64_t now_ms)
 		.base_offset = p->next_offset,
 		.data_pos = seg->data_len,
 		.timestamp_ms = now_ms,
+		.leader_epoch = p->leader_epoch,
+		.attr = plain_attr(p),
 	};
 	memcpy(p->debt.topic_id, p->topic_id, 16);
 	return 0;
@@ -415,6 +427,7 @@ static int values_hash(struct plog *p, const struct iovec *iov, int iov_cnt, uin
 static bool fits_debt(const struct plog *p, int64_t now_ms, size_t len)
 {
 	return p->debt.cnt && p->debt.timestamp_ms == now_ms && !p->undo_owed &&
+	       p->debt.leader_epoch == p->leader_epoch && p->debt.attr == plain_attr(p) &&
 	       p->debt.len + len <= DEBT_BYTES_MAX && p->debt.cnt < DEBT_CNT_MAX &&
 	       !roll_is_due(p, now_ms, len, FORMAT_BATCH_LEN);
 }

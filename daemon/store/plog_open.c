@@ -26,7 +26,8 @@ struct names {
 	uint32_t cnt, cap;
 };
 
-/* A file system may stamp its files with the kernel's last tick, up to 10 ms ago. */
+/* A file system stamps its files with the kernel's last tick, up to 10 ms ago; and the write comes
+ * a little after the clock was read. */
 #define FILE_TIME_TICK_MS 10
 
 #define HAS_META (1U << SEGMENT_META)
@@ -267,11 +268,13 @@ static int vouches(struct recovery *r, struct segment *seg, const struct debt *d
 	uint8_t last;
 	int rc;
 
-	if (!d->cnt || d->len < d->cnt || memcmp(d->topic_id, p->topic_id, 16) ||
-	    d->partition != p->partition || d->generation != seg->generation ||
-	    d->segment_base != seg->base_offset || d->data_pos != r->data_end ||
-	    d->base_offset != r->next_offset || d->len > r->data_size - r->data_end ||
-	    d->len > SEGMENT_BYTES_MAX || d->cnt > UINT32_MAX)
+	if (!d->cnt || d->len < d->cnt ||
+	    (d->attr | BATCH_LOG_APPEND_TIME) != (BATCH_PLAIN | BATCH_LOG_APPEND_TIME) ||
+	    memcmp(d->topic_id, p->topic_id, 16) || d->partition != p->partition ||
+	    d->generation != seg->generation || d->segment_base != seg->base_offset ||
+	    d->data_pos != r->data_end || d->base_offset != r->next_offset ||
+	    d->len > r->data_size - r->data_end || d->len > SEGMENT_BYTES_MAX ||
+	    d->cnt > UINT32_MAX)
 		return 0;
 	rc = data_hash(seg, plog_cache(p), d->data_pos, d->len, &hash);
 	if (!rc)
@@ -304,7 +307,7 @@ static int write_owed(struct recovery *r, struct segment *seg, const struct debt
 	uint8_t mem[FORMAT_BATCH_LEN];
 	struct buf b = { .data = mem, .cap = sizeof(mem) };
 	struct batch_head h = {
-		.attr = BATCH_PLAIN | (p->config.log_append_time ? BATCH_LOG_APPEND_TIME : 0),
+		.attr = d->attr,
 		.cnt = (uint32_t)d->cnt,
 		.meta_pos = r->meta_end,
 		.values_hash = d->values_hash,
@@ -318,7 +321,7 @@ static int write_owed(struct recovery *r, struct segment *seg, const struct debt
 		.producer_id = -1,
 		.base_sequence = -1,
 		.producer_epoch = -1,
-		.leader_epoch = p->leader_epoch,
+		.leader_epoch = d->leader_epoch,
 	};
 	int rc;
 
@@ -609,7 +612,8 @@ static void take_mtime(struct plog *p)
 	if (disk_stat(p->disk, path, &st))
 		return;
 	p->mtime_ms = st.mtime_ms;
-	if (p->max_ts_ms > st.mtime_ms && p->max_ts_ms - st.mtime_ms <= FILE_TIME_TICK_MS)
+	if (p->max_ts_ms >= st.mtime_ms - FILE_TIME_TICK_MS &&
+	    p->max_ts_ms <= st.mtime_ms + FILE_TIME_TICK_MS)
 		p->mtime_ms = p->max_ts_ms;
 }
 

@@ -187,7 +187,6 @@ static int open_debts(struct store *s)
 struct put_back {
 	struct store *s;
 	struct store_open_report *rep;
-	uint64_t ordinal;
 	bool second; /* pass */
 	struct {
 		struct part *part;
@@ -274,28 +273,26 @@ static int put_back_bytes(struct put_back *pb, struct part *part, const struct j
 	return err;
 }
 
-/* First pass: points, and where each partition was last forgotten (in ring_last). Second: bytes. */
+/* First pass: points, and from where on each partition has segments (in raise_offset). Second:
+ * bytes.
+ */
 static int put_back_entry(void *ctx, const struct journal_entry *e)
 {
 	struct put_back *pb = ctx;
 	struct part *part;
-	uint64_t ordinal = pb->ordinal++;
 	int err = store_part_get(pb->s, e->topic_id, e->partition, &part);
 
 	if (err)
 		return err;
 	if (pb->second) {
-		if (e->kind != JOURNAL_BYTES ||
-		    (part->ring_last != NO_BLOCK && ordinal < part->ring_last))
+		if (e->kind != JOURNAL_BYTES || e->segment_base < part->raise_offset)
 			return 0;
 		return put_back_bytes(pb, part, e);
 	}
-	if (e->kind == JOURNAL_FORGET) {
-		part->ring_last = ordinal;
-		part->target = (struct plog_point){ 0 };
-	} else if (e->kind == JOURNAL_POINT) {
+	if (e->kind == JOURNAL_FORGET)
+		part->raise_offset = e->segment_base;
+	else if (e->kind == JOURNAL_POINT)
 		part->target = e->point;
-	}
 	return 0;
 }
 
@@ -334,7 +331,7 @@ static void take_points(struct store *s)
 			part->e.flags |= CHECKPOINT_HAS_POINT;
 		}
 		part->target = (struct plog_point){ 0 };
-		part->ring_last = NO_BLOCK;
+		part->raise_offset = 0;
 		free(part->recover_dir);
 		part->recover_dir = NULL;
 	}
@@ -355,7 +352,6 @@ static int put_back_all(struct store *s, const uint8_t *ring, const struct journ
 	if (!err && scan.entries)
 		err = disk_list(s->disk, ".", find_dir, s);
 	pb->second = true;
-	pb->ordinal = 0;
 	if (!err)
 		err = journal_scan(ring, h, put_back_entry, pb, &scan);
 	sync_err = put_back_sync(pb);

@@ -45,8 +45,8 @@ struct segment {
 	char *data_name; /* NULL: the usual one; owned */
 
 	uint64_t data_len,
-		meta_len;    /* bytes that count; files may be longer while an undo is owed */
-	uint64_t meta_alloc; /* .meta has room up to here; 0: not known */
+		meta_len; /* bytes that count; files may be longer while an undo is owed */
+	uint64_t meta_alloc, data_alloc; /* there is room up to here; 0: not known */
 	uint64_t write_seq, synced_seq;
 
 	struct index index;

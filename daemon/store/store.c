@@ -67,7 +67,6 @@ int store_part_get(struct store *s, const uint8_t topic_id[16], uint32_t partiti
 	p->e.point.max_ts_ms = p->e.point.segment_base = -1;
 	p->ring_first = p->ring_last = NO_BLOCK;
 	p->debt_slot = -1;
-	p->alloc_base = -1;
 	list_init(&p->fsync_link);
 	list_init(&p->next);
 	list_init(&p->carried);
@@ -256,6 +255,8 @@ void store_free(struct store *s)
 {
 	if (!s)
 		return;
+	for (unsigned i = 0; i < STORE_WRITE_OUTS; i++)
+		segment_unref(s->outs[i].seg);
 	parts_free(s, &s->parts);
 	parts_free(s, &s->gone);
 	notes_free(&s->notes);
@@ -351,8 +352,8 @@ static int plog_settle(struct store *s, struct plog *p)
 		uint64_t seq = seg->write_seq;
 		int meta, data, err;
 
-		if (i + 1 < p->seg_cnt && seq == seg->synced_seq)
-			break;
+		if (seq == seg->synced_seq && seg->head_synced)
+			continue;
 		data = segment_fd(seg, SEGMENT_DATA);
 		meta = data < 0 ? data : segment_fd(seg, SEGMENT_META);
 		err = meta < 0 ? meta : disk_fsync(s->disk, data);
@@ -423,6 +424,8 @@ static int part_open(struct store *s, struct part *part, const char *dir,
 	s->plog_cnt++;
 	err = part_take_point(s, part, clean,
 			      rep.cut_data_bytes || rep.cut_meta_bytes || rep.described_records);
+	if (err)
+		store_fail(s, err, "sync", dir);
 	s->stats.cut_bytes += rep.cut_data_bytes + rep.cut_meta_bytes;
 	s->stats.described_records += (uint64_t)rep.described_records;
 	s->stats.damaged += rep.damaged;
@@ -578,15 +581,15 @@ static int part_close(struct store *s, struct part *part)
 	struct plog_point point;
 	int err = plog_point(p, &point);
 
-	if (!err)
-		err = plog_flush_indexes(p);
+	/* An index that is not written is built again by whoever needs it. */
+	if (!err && plog_flush_indexes(p))
+		LOG_AT(LOG_WARN, p->dir, 0, "an index could not be written");
 	if (!err && p->seg_cnt)
 		err = plog_settle(s, p);
-	if (err)
-		return err;
-	part_synced(s, part, &point);
-	part->exact = true;
-	return 0;
+	part->exact = !err;
+	if (!err)
+		part_synced(s, part, &point);
+	return err;
 }
 
 /* Requests of ours that are under way are waited for; nothing new is begun. */
@@ -614,11 +617,8 @@ int store_close(struct store *s, int64_t now_ms)
 	LIST_FOREACH(node, &s->parts) {
 		struct part *part = LIST_ENTRY(node, struct part, all);
 
-		if (!part->plog || err)
-			continue;
-		/* A log that is damaged is recovered at the next start too; it stops no other. */
-		if (part_close(s, part))
-			part->exact = false;
+		if (part->plog && !err)
+			err = part_close(s, part);
 	}
 	if (!err)
 		err = disk_sync_dir(s->disk, ".");
@@ -682,15 +682,16 @@ static void part_delete(struct store *s, struct part *part)
 	list_put(&s->gone, &part->all);
 }
 
-static int dir_rename_gone(struct store *s, const char *dir, const uint8_t topic_id[16])
+static int dir_rename_gone(struct store *s, const char *dir, const uint8_t topic_id[16],
+			   uint32_t partition)
 {
 	char gone[TOPIC_DIR_MAX + 32], hex[33];
 	int err;
 
 	store_hex(topic_id, hex);
-	/* Eight digits of the id: the name must fit into NAME_MAX beside 249 + 6. */
+	/* Eight digits of the id: the name must fit into NAME_MAX, however long the topic's is. */
 	hex[8] = '\0';
-	snprintf(gone, sizeof(gone), "%.230s.%s.gone", dir, hex);
+	snprintf(gone, sizeof(gone), "%.220s.%s-%u.gone", dir, hex, partition);
 	err = disk_rename(s->disk, dir, gone);
 	if (!err)
 		s->gone_wanted = true;
@@ -710,7 +711,7 @@ int store_delete(struct store *s, const char *topic, const uint8_t topic_id[16],
 	if (err == -ENOENT)
 		err = 0;
 	else if (!err && !memcmp(id, topic_id, 16))
-		err = dir_rename_gone(s, dir, topic_id);
+		err = dir_rename_gone(s, dir, topic_id, partition);
 	if (!err && part)
 		part_delete(s, part);
 	if (!err)
@@ -741,7 +742,7 @@ static int sweep_name(void *ctx, const char *name)
 	err = store_get_partition_id(sw->s, name, id);
 	if (err || sw->known(sw->ctx, id, partition))
 		return err == -ENOENT || err == -ENOTDIR ? 0 : err;
-	return dir_rename_gone(sw->s, name, id);
+	return dir_rename_gone(sw->s, name, id, partition);
 }
 
 int store_sweep(struct store *s, store_known_fn *known, void *ctx)

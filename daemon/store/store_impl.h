@@ -107,16 +107,13 @@ struct part {
 	uint64_t ring_first, ring_last; /* blocks with entries not stable in place; NO_BLOCK */
 	struct list ring_link;		/* in store->journaled */
 
-	int64_t alloc_base; /* the segment that the next two speak of */
-	uint64_t alloc_meta, alloc_data;
-
 	uint64_t dirty_bytes;
 	struct list dirty_link;
 	int64_t debt_since_ms;
 
 	enum raise_state raise;
 	struct list raise_link; /* in store->raising */
-	int64_t raise_offset;
+	int64_t raise_offset;	/* while putting back: base of the first segment that stays */
 	uint64_t raise_pos;
 };
 
@@ -170,7 +167,7 @@ struct store {
 
 	struct {
 		struct disk_req req;
-		bool busy;
+		struct segment *seg; /* referred to while the request is under way; NULL: idle */
 	} outs[STORE_WRITE_OUTS];
 
 	struct list notes, free_notes;

@@ -184,14 +184,14 @@ void sync_on_disk(struct store *s, struct part *part)
 		list_put(&s->sync_queue, &part->sync_link);
 }
 
-/* The slot as it is to be now, into the buffer. */
-static int ckpt_encode(struct store *s)
+/* The slot as it is to be now. */
+static int ckpt_encode(struct store *s, struct buf *b)
 {
 	struct checkpoint_head h = { .sequence = s->ckpt_sequence + 1,
 				     .incarnation = s->incarnation };
 
 	memcpy(h.boot_id, s->boot_id, 16);
-	checkpoint_begin(&s->ckpt_buf, &h);
+	checkpoint_begin(b, &h);
 	LIST_FOREACH(node, &s->parts) {
 		struct part *part = LIST_ENTRY(node, struct part, all);
 		struct checkpoint_entry e = part->e;
@@ -208,29 +208,22 @@ static int ckpt_encode(struct store *s)
 			e.flags |= CHECKPOINT_EXACT;
 		/* Partitions that a stray slot named say nothing. */
 		if (part->plog || e.flags || e.start_offset)
-			checkpoint_put(&s->ckpt_buf, &e);
+			checkpoint_put(b, &e);
 	}
-	checkpoint_end(&s->ckpt_buf);
-	return buf_err(&s->ckpt_buf);
+	checkpoint_end(b);
+	return buf_err(b);
 }
 
-/* Makes a file with slots for cnt partitions. What was in the old one is written anew. */
-int ckpt_grow(struct store *s, uint32_t cnt)
+/* Writes a checkpoint file with two slots of len bytes, b in the one that is due. */
+static int ckpt_make_file(struct store *s, const struct buf *b, size_t len, int *ret_fd)
 {
-	size_t len = checkpoint_slot_len(cnt);
-	uint8_t *file;
+	uint8_t *file = calloc(2, len);
 	int fd, err;
 
-	if (s->ckpt_fd >= 0 && len <= s->ckpt_slot_len)
-		return 0;
-	file = calloc(2, len);
-	err = file ? ckpt_encode(s) : -ENOMEM;
-	if (err) {
-		free(file);
-		return err;
-	}
-	ASSERT(s->ckpt_buf.len <= len);
-	memcpy(file + ((s->ckpt_sequence + 1) & 1) * len, s->ckpt_buf.data, s->ckpt_buf.len);
+	if (!file)
+		return -ENOMEM;
+	ASSERT(b->len <= len);
+	memcpy(file + ((s->ckpt_sequence + 1) & 1) * len, b->data, b->len);
 	err = disk_open(s->disk, "checkpoint.new", DISK_CREATE, &fd);
 	if (!err) {
 		err = disk_write(s->disk, fd, file, 2 * len, 0);
@@ -239,11 +232,29 @@ int ckpt_grow(struct store *s, uint32_t cnt)
 		if (!err)
 			err = disk_rename(s->disk, "checkpoint.new", "checkpoint");
 		if (!err)
-			err = disk_sync_dir(s->disk, ".");
-		if (err && disk_close(s->disk, fd))
+			*ret_fd = fd;
+		else if (disk_close(s->disk, fd))
 			LOG_AT(LOG_WARN, "checkpoint", 0, "a descriptor could not be closed");
 	}
 	free(file);
+	return err;
+}
+
+/* Makes a file with slots for cnt partitions. What was in the old one is written anew. */
+int ckpt_grow(struct store *s, uint32_t cnt)
+{
+	size_t len = checkpoint_slot_len(cnt);
+	struct buf b;
+	int fd, err;
+
+	if (s->ckpt_fd >= 0 && len <= s->ckpt_slot_len)
+		return 0;
+	/* Not into ckpt_buf, which may be on its way to the old file. */
+	buf_init(&b);
+	err = ckpt_encode(s, &b);
+	if (!err)
+		err = ckpt_make_file(s, &b, len, &fd);
+	buf_fini(&b);
 	if (err)
 		return err;
 	if (s->ckpt_busy && s->ckpt_old_fd < 0)
@@ -254,6 +265,11 @@ int ckpt_grow(struct store *s, uint32_t cnt)
 	s->ckpt_slot_len = len;
 	s->ckpt_sequence++;
 	s->ckpt_file++;
+	if (!err)
+		err = disk_sync_dir(s->disk, ".");
+	/* Which of the two files has the name is not known. */
+	if (err)
+		store_fail(s, err, "fsync", "data directory");
 	return err;
 }
 
@@ -262,7 +278,7 @@ int ckpt_write_now(struct store *s, bool at_close)
 	int err = ckpt_grow(s, s->part_cnt);
 
 	if (!err)
-		err = ckpt_encode(s);
+		err = ckpt_encode(s, &s->ckpt_buf);
 	if (err)
 		return err;
 	err = disk_write(s->disk, s->ckpt_fd, s->ckpt_buf.data, s->ckpt_buf.len,
@@ -296,7 +312,7 @@ void ckpt_begin(struct store *s)
 		return;
 	err = ckpt_grow(s, s->part_cnt);
 	if (!err)
-		err = ckpt_encode(s);
+		err = ckpt_encode(s, &s->ckpt_buf);
 	/* No room to grow: the next tick tries again; nothing waits for it but room in the ring. */
 	if (err) {
 		s->ckpt_due_ms = s->mono_ms + STORE_CHECKPOINT_AGE_MS;

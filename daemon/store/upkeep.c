@@ -96,7 +96,8 @@ static bool out_on_disk(struct store *s, struct disk_req *req)
 {
 	for (unsigned i = 0; i < STORE_WRITE_OUTS; i++)
 		if (req == &s->outs[i].req) {
-			s->outs[i].busy = false;
+			segment_unref(s->outs[i].seg);
+			s->outs[i].seg = NULL;
 			if (req->res < 0)
 				store_fail(s, (int)req->res, "write-out", "a segment");
 			return true;
@@ -213,7 +214,8 @@ static void describe_due(struct store *s)
 static void write_out_one(struct store *s, struct part *part)
 {
 	struct plog *p = part->plog;
-	int fd = p->seg_cnt ? segment_fd(p->segs[p->seg_cnt - 1], SEGMENT_DATA) : -EBADF;
+	struct segment *seg = p->seg_cnt ? p->segs[p->seg_cnt - 1] : NULL;
+	int fd = seg ? segment_fd(seg, SEGMENT_DATA) : -EBADF;
 
 	s->dirty_total -= part->dirty_bytes;
 	part->dirty_bytes = 0;
@@ -221,10 +223,14 @@ static void write_out_one(struct store *s, struct part *part)
 	for (unsigned i = 0; i < STORE_WRITE_OUTS && fd >= 0; i++) {
 		struct disk_req *req = &s->outs[i].req;
 
-		if (s->outs[i].busy)
+		if (s->outs[i].seg)
 			continue;
 		*req = (struct disk_req){ .op = DISK_OP_WRITE_OUT, .fd = fd };
-		s->outs[i].busy = !store_submit(s, req, s);
+		if (store_submit(s, req, s))
+			return;
+		/* Its descriptor must stay what it is. */
+		segment_ref(seg);
+		s->outs[i].seg = seg;
 		return;
 	}
 }
@@ -235,7 +241,7 @@ static void write_out(struct store *s)
 	unsigned idle = 0;
 
 	for (unsigned i = 0; i < STORE_WRITE_OUTS; i++)
-		idle += !s->outs[i].busy;
+		idle += !s->outs[i].seg;
 	while (idle-- && s->dirty_total > s->config.dirty_bytes_max && !list_is_empty(&s->dirty))
 		write_out_one(s, LIST_ENTRY(s->dirty.next, struct part, dirty_link));
 }

@@ -636,7 +636,8 @@ static int64_t perform(struct simdisk *d, struct disk_req *q)
 		file_sync(s->file);
 		return (int64_t)q->len;
 	case DISK_OP_WRITE_OUT:
-		return 0;
+		/* Its descriptor must be open. */
+		return sim_fd_get(d, q->fd)->file ? 0 : -EBADF;
 	}
 	return -EINVAL;
 }

@@ -2,6 +2,7 @@
 # poll, select and epoll tell when a stream has more; O_NONBLOCK, set at open or later by fcntl,
 # gives EAGAIN at its end.
 import fcntl
+import threading
 from t import *
 
 
@@ -52,6 +53,18 @@ with Broker():
             wait_until(child.is_waiting)
             append("t/1", b"x\n")
             assert_eq(b"x\n", child.result())
+
+    # Another process than the last reader may seek back and read what the window holds; threads of
+    # one process are one.
+    with opened(topic("t/0@-1"), os.O_RDONLY) as fd:
+        assert os.read(fd, 100)
+        assert_eq([], polled(fd))
+        assert_eq([select.POLLIN], Child(polled, fd).result())
+        got = []
+        thread = threading.Thread(target=lambda: got.append(polled(fd)))
+        thread.start()
+        thread.join()
+        assert_eq([[]], got, "another thread")
 
     # What never waits is always ready; a range, too, and it ends in EOF with O_NONBLOCK as without.
     for view in ("0", "1", "0@0..", "0.json", "all", "config", "status"):

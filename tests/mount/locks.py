@@ -5,6 +5,7 @@ import fcntl
 import struct
 from t import *
 
+F_OFD_SETLK = 37
 SH, EX, NB, UN = fcntl.LOCK_SH, fcntl.LOCK_EX, fcntl.LOCK_NB, fcntl.LOCK_UN
 
 
@@ -78,6 +79,26 @@ with Broker():
         fcntl.lockf(fd, UN, 10, 0)
         assert_eq(0, Child(take, fcntl.lockf, path, EX | NB, 10, 0).result())
     assert_eq(0, Child(take, fcntl.lockf, path, EX | NB).result())
+    # Locks of the open file (OFD): they outlive closes of duplicates, and end with the last.
+    whole = struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0)
+
+    def set_ofd(fd):
+        try:
+            return fcntl.fcntl(fd, F_OFD_SETLK, whole) and 0
+        except OSError as e:
+            return e.errno
+
+    with opened(path, os.O_RDWR) as fd, opened(path, os.O_RDWR) as other:
+        twin = os.dup(fd)
+        assert_eq(0, set_ofd(fd))
+        assert_eq(errno.EAGAIN, set_ofd(other))
+        os.close(twin)
+        os.close(os.open(path, os.O_RDWR))
+        assert_eq(0, Child(lambda: 0).result())
+        assert_eq(errno.EAGAIN, set_ofd(other))
+    for _ in range(2):
+        with opened(path, os.O_RDWR) as fd:
+            assert_eq(0, set_ofd(fd), "its holder is gone")
     # The shell's way: a counter under a lock.
     run("""for i in 1 2 3 4; do
         flock t/1 bash -c 'n=$(wc -l <t/1); echo "$n" >>t/1' & done; wait""")

@@ -20,6 +20,13 @@ assert_eq 3005 "$(wc -l <"$CASE_DIR/a")"
 sed -i 's/^{"topic":"a"/{"topic":"b"/' "$CASE_DIR/a"
 assert_same "$CASE_DIR/a" "$CASE_DIR/b"
 assert_same "$T/a/0" "$T/b/0"
+# cp of a partition gives its lines, and their order, to another one.
+make_topic c
+cp "$T/a/0" "$T/c/0"
+assert_same "$T/a/0" "$T/c/0"
+make_topic d
+dd if="$T/a/0" of="$T/d/0" bs=1000 iflag=direct status=none
+assert_same "$T/a/0" "$T/d/0"
 # Through a program that knows JSON, a part of it.
 jq -c 'select(.key) | {key, value: .value}' "$T/a/all.json" >>"$T/b/all.json"
 assert_eq "k1 k2 k3 some key" "$(echo $(jq -r .key "$T/b/0@-4...json"))"

@@ -50,6 +50,16 @@ with Broker() as broker:
         os.write(fd, b"sync")
         assert_eq(base, read("t/0"), "O_SYNC speaks of complete lines")
     assert_eq(base + b"sync\n", read("t/0"))
+    # However many tails a death leaves at once, who looks next sees all of them.
+    make_topic("many")
+
+    def die_with_tails():
+        for i in range(300):
+            os.write(os.open(topic("many/0"), os.O_WRONLY), b"tail %d" % i)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    Child(die_with_tails).wait()
+    assert_eq({b"tail %d" % i for i in range(300)}, set(read("many/0").splitlines()))
     # A clean stop makes waiting tails records; so does a writer's death.
     with contextlib.suppress(OSError), opened(topic("t/0"), os.O_WRONLY) as fd:
         def write_half():

@@ -5,6 +5,8 @@ import random
 from t import *
 
 KILLS, WRITERS = 20, 8
+# A ring that wraps and fills, none, and the usual one.
+OPTIONS = [(), ("--set", "journal.bytes=1048576"), ("--set", "journal.bytes=0"), ()]
 
 
 def line_of(writer, number):
@@ -76,7 +78,7 @@ with Broker() as broker:
         open(out, "wb").close()
     for turn in range(KILLS):
         writers = start_writers(outs)
-        goal = [progress(out)[0] + random.randrange(1, 40) for out in outs]
+        goal = [progress(out)[0] + random.randrange(1, 120) for out in outs]
         wait_until(lambda: progress(outs[turn % WRITERS])[0] >= goal[turn % WRITERS], 20)
         broker.kill()
         for child in writers:
@@ -85,6 +87,7 @@ with Broker() as broker:
         for w in range(WRITERS):
             synced, tried = progress(outs[w])
             skipped[w].update(range(synced + 1, tried + 1))
+        broker.options = OPTIONS[turn % len(OPTIONS)]
         broker.start()
         check(outs)
     broker.stop()

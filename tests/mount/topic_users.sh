@@ -36,6 +36,12 @@ as_user 1002 bash -c 'echo b >>"$1/mine/0"' - "$T"
 assert_eq EACCES "$(user2 open "$T/mine/0" rdonly)" "consume"
 assert_eq EACCES "$(user2 open "$T/mine/0@latest" rdonly)" "consume a stream"
 assert_eq EACCES "$(user2 open "$T/mine/config" rdwr)" "write to it is not to configure it"
+# Groups count, supplementary ones too.
+chgrp 4444 "$T/mine"
+as_user 1001 chmod 750 "$T/mine"
+assert_eq EACCES "$(user2 open "$T/mine/0" rdonly)" "not of the group"
+assert_eq "a b" "$(echo $(setpriv --reuid=1002 --regid=1002 --groups=4444 -- cat "$T/mine/0"))"
+assert_fails setpriv --reuid=1002 --regid=4444 --clear-groups -- tee -a "$T/mine/0" </dev/null
 as_user 1001 chmod 700 "$T/mine"
 assert_eq EACCES "$(user2 open "$T/mine/0" rdonly)" "nothing"
 assert_eq EACCES "$(user2 open "$T/mine/by-key/k" wronly)" "nothing by key"

@@ -170,6 +170,7 @@ static void test_owed_lines_survive_a_kill(void **state)
 	struct bench *b = *state;
 	const struct batch *batch;
 
+	b->log.leader_epoch = 7;
 	append(b, 10, "a\n", true);
 	append(b, 10, "b\n", true);
 	assert_int_equal(b->log.debt.cnt, 2);
@@ -178,6 +179,7 @@ static void test_owed_lines_survive_a_kill(void **state)
 	assert_int_equal(b->log.next_offset, 2);
 	assert_int_equal(plog_batch(&b->log, 1, &batch), 0);
 	assert_int_equal(batch->head.cnt, 2);
+	assert_int_equal(batch->head.leader_epoch, 7);
 	assert_int_equal(batch->recs[1].timestamp_ms, 10);
 }
 

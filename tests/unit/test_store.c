@@ -116,6 +116,27 @@ static void tick(struct fixture *f, int64_t ms)
 	pump(f);
 }
 
+static int dead_close(struct disk *d, int fd)
+{
+	return 0;
+}
+
+static void dead_unmap(struct disk *d, void *mem, size_t len)
+{
+}
+
+/* Frees what a process that stopped had in memory. */
+static void bury(struct fixture *f)
+{
+	static const struct disk_ops DEAD = { .close = dead_close, .unmap = dead_unmap };
+	const struct disk_ops *ops = f->d->ops;
+
+	f->d->ops = &DEAD;
+	store_free(f->s);
+	f->d->ops = ops;
+	f->s = NULL;
+}
+
 static int append(struct fixture *f, struct plog *p, const char *line)
 {
 	struct iovec iov = { (void *)line, strlen(line) };
@@ -342,6 +363,70 @@ static void test_retention_raises_the_start(void **state)
 	assert_int_equal(p->next_offset, 60);
 }
 
+/* A life in which a line was appended, and its fsync answered, while the checkpoint of a raised
+ * start was on its way; then the power goes. */
+static void raise_and_lose_power(struct fixture *f, uint64_t seed)
+{
+	struct plog_config c = PLOG;
+	const struct batch *b;
+	struct plog *p;
+	char line[512];
+	int64_t end;
+
+	c.retention_bytes = 9000;
+	memset(line, 'x', sizeof(line));
+	memcpy(line + 500, "\n", 2);
+	open_ok(f);
+	tick(f, 1);
+	for (unsigned i = 0; i < 4; i++)
+		tick(f, 1);
+	p = plog_ok(f, 0, &c);
+	for (unsigned i = 0; i < 61; i++)
+		assert_int_equal(append(f, p, line), 0);
+	f->raised = f->synced = 0;
+	assert_int_equal(store_fsync(f->s, p, NOW, 1), -EINPROGRESS);
+	pump(f);
+	assert_int_equal(f->synced, 1);
+	/* Retention begins, and with each of its steps comes an append and its fsync. */
+	f->mono_ms += 2000;
+	store_tick(f->s, NOW - 5000 + f->mono_ms, f->mono_ms);
+	end = p->next_offset;
+	for (unsigned i = 0; !f->raised && i < 50; i++) {
+		struct disk_req *req = disk_reap(f->d);
+
+		if (f->synced) {
+			end = p->next_offset;
+			f->synced = 0;
+			assert_int_equal(append(f, p, "line\n"), 0);
+			assert_int_equal(store_fsync(f->s, p, NOW, 2), -EINPROGRESS);
+			store_kick(f->s, NOW);
+		}
+		if (req)
+			store_on_disk(f->s, req, NOW);
+		events(f);
+	}
+	assert_true(f->raised > 0);
+	simdisk_crash(f->sim, seed);
+	bury(f);
+	open_ok(f);
+	p = plog_ok(f, 0, &c);
+	assert_true(p->next_offset >= end);
+	for (int64_t o = p->start_offset; o < end; o++)
+		assert_int_equal(plog_batch(p, o, &b), 0);
+	close_ok(f);
+}
+
+static void test_a_raised_start_forgets_no_acknowledged_record(void **state)
+{
+	for (uint64_t seed = 1; seed <= 16; seed++) {
+		void *one = NULL;
+
+		assert_int_equal(setup(&one), 0);
+		raise_and_lose_power(one, seed);
+		assert_int_equal(teardown(&one), 0);
+	}
+}
+
 static void test_a_deleted_partition_is_gone(void **state)
 {
 	struct fixture *f = *state;
@@ -362,6 +447,140 @@ static void test_a_deleted_partition_is_gone(void **state)
 	assert_int_equal(disk_list(f->d, ".", count_name, &names), 0);
 	/* journal, checkpoint, debts, meta.properties */
 	assert_int_equal(names, 4);
+}
+
+static int count_gone(void *ctx, const char *name)
+{
+	size_t len = strlen(name);
+
+	*(unsigned *)ctx += len > 5 && !strcmp(name + len - 5, ".gone");
+	return 0;
+}
+
+static void test_partitions_of_a_long_name_are_deleted_one_by_one(void **state)
+{
+	struct fixture *f = *state;
+	char topic[250];
+	struct plog *p;
+	unsigned gone = 0;
+
+	memset(topic, 't', 249);
+	topic[249] = '\0';
+	open_ok(f);
+	for (uint32_t i = 0; i < 11; i++) {
+		assert_int_equal(store_plog(f->s, topic, ID, i, &PLOG, true, NOW, &p), 0);
+		assert_int_equal(append(f, p, "line\n"), 0);
+	}
+	for (uint32_t i = 0; i < 11; i++)
+		assert_int_equal(store_delete(f->s, topic, ID, i), 0);
+	assert_int_equal(disk_list(f->d, ".", count_gone, &gone), 0);
+	assert_int_equal(gone, 11);
+}
+
+/* A partition is deleted while bytes of it are being written out. */
+static void test_a_write_out_keeps_its_descriptor(void **state)
+{
+	struct fixture *f = *state;
+	struct plog *p;
+	char line[70000];
+
+	memset(line, 'x', sizeof(line));
+	memcpy(line + sizeof(line) - 2, "\n", 2);
+	f->config.dirty_bytes_max = 1;
+	open_ok(f);
+	tick(f, 1);
+	/* The simulated disk does some requests at once, and some when they are reaped. */
+	for (uint32_t i = 0; i < 8; i++) {
+		p = plog_ok(f, i, &PLOG);
+		assert_int_equal(append(f, p, line), 0);
+		f->mono_ms++;
+		store_tick(f->s, NOW, f->mono_ms);
+		assert_int_equal(store_delete(f->s, "orders", ID, i), 0);
+		pump(f);
+		tick(f, 1);
+	}
+	assert_int_equal(f->failed, 0);
+}
+
+static void test_the_checkpoint_grows_while_one_is_being_written(void **state)
+{
+	struct fixture *f = *state;
+	struct store_open_report rep;
+	struct plog *p;
+
+	for (unsigned turn = 0; turn < 4; turn++) {
+		open_ok(f);
+		tick(f, 1);
+		p = plog_ok(f, 0, &PLOG);
+		assert_int_equal(append(f, p, "line\n"), 0);
+		assert_int_equal(store_fsync(f->s, p, NOW, 1), -EINPROGRESS);
+		pump(f);
+		/* It is on its way, and has not been reaped. */
+		f->mono_ms += 6000;
+		store_tick(f->s, NOW, f->mono_ms);
+		for (uint32_t i = 0; i < 900U << turn; i++)
+			plog_ok(f, i, &PLOG);
+		pump(f);
+		tick(f, 6000);
+		assert_int_equal(f->failed, 0);
+		simdisk_kill(f->sim);
+		bury(f);
+		rep = open_ok(f);
+		assert_int_equal(rep.damaged, 0);
+		assert_int_equal(plog_ok(f, 0, &PLOG)->next_offset, turn + 1);
+		close_ok(f);
+	}
+}
+
+/* The n-th call of a clean stop fails, and then the power goes: what was acknowledged is there,
+ * whether the stop called itself clean or not. */
+static bool stop_and_lose_power(struct fixture *f, uint64_t nth, int err_told)
+{
+	const struct batch *b;
+	struct plog *p;
+	uint64_t failed;
+	int err;
+
+	open_ok(f);
+	tick(f, 1);
+	p = plog_ok(f, 0, &PLOG);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(append(f, p, "line\n"), 0);
+		assert_int_equal(store_fsync(f->s, p, NOW, i), -EINPROGRESS);
+		pump(f);
+	}
+	assert_int_equal(f->synced, 3);
+	simdisk_fail(f->sim, nth, 1, err_told);
+	err = store_close(f->s, NOW);
+	f->s = NULL;
+	failed = simdisk_failed_cnt(f->sim);
+	simdisk_fail(f->sim, 0, 0, 0);
+	assert_true(failed || !err);
+	simdisk_crash(f->sim, nth);
+	open_ok(f);
+	p = plog_ok(f, 0, &PLOG);
+	assert_int_equal(p->next_offset, 3);
+	for (int64_t o = 0; o < 3; o++)
+		assert_int_equal(plog_batch(p, o, &b), 0);
+	close_ok(f);
+	return failed;
+}
+
+static void test_a_stop_that_fails_is_not_clean(void **state)
+{
+	static const int ERRORS[] = { -EIO, -ENOSPC };
+
+	for (unsigned i = 0; i < ARRAY_CNT(ERRORS); i++) {
+		bool more = true;
+
+		for (uint64_t n = 1; more; n++) {
+			void *one = NULL;
+
+			assert_int_equal(setup(&one), 0);
+			more = stop_and_lose_power(one, n, ERRORS[i]) || n < 40;
+			assert_int_equal(teardown(&one), 0);
+		}
+	}
 }
 
 static void test_a_directory_of_another_topic_is_not_served(void **state)
@@ -412,7 +631,12 @@ int main(void)
 		CASE(test_the_reserve_refuses_and_lets_go),
 		CASE(test_a_clock_jump_is_told_once),
 		CASE(test_retention_raises_the_start),
+		cmocka_unit_test(test_a_raised_start_forgets_no_acknowledged_record),
 		CASE(test_a_deleted_partition_is_gone),
+		CASE(test_partitions_of_a_long_name_are_deleted_one_by_one),
+		CASE(test_a_write_out_keeps_its_descriptor),
+		CASE(test_the_checkpoint_grows_while_one_is_being_written),
+		cmocka_unit_test(test_a_stop_that_fails_is_not_clean),
 		CASE(test_a_directory_of_another_topic_is_not_served),
 		CASE(test_single_lines_are_described_in_time),
 	};
