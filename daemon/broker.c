@@ -708,9 +708,17 @@ int64_t broker_tick(struct broker *b)
 
 static bool is_known(void *ctx, const uint8_t topic_id[16], uint32_t partition)
 {
-	struct be_topic *t = topic_by_id(ctx, topic_id);
+	struct broker *b = ctx;
+	struct be_topic *t = topic_by_id(b, topic_id);
 
-	return !memcmp(topic_id, metalog_topic_id, 16) || (t && partition < t->part_cnt);
+	if (!memcmp(topic_id, metalog_topic_id, 16))
+		return true;
+	/* Metadata that say nothing at all do not say that a topic is gone. */
+	if (!metadata_applied_index(metalog_state(b->meta))) {
+		b->orphans++;
+		return true;
+	}
+	return t && partition < t->part_cnt;
 }
 
 static int register_broker(struct broker *b, char *sentence)
@@ -754,6 +762,13 @@ int broker_start(struct broker *b, const struct broker_options *options, struct 
 	for (uint32_t i = 0; i < metadata_topic_cnt(md); i++)
 		topic_add(b, metadata_topic_at(md, i));
 	r = store_sweep(store, is_known, b);
+	if (!r && b->orphans) {
+		snprintf(sentence, SENTENCE_MAX,
+			 "the data directory has partitions, but its metadata log is empty: "
+			 "restore %s-0",
+			 METALOG_TOPIC);
+		r = -EIO;
+	}
 	if (!r)
 		r = register_broker(b, sentence);
 	if (r && !*sentence)

@@ -37,7 +37,8 @@ struct broker {
 	/* Where the opening of logs in the background has got to. */
 	uint64_t open_serial;
 	uint32_t open_partition;
-	bool ready; /* this broker's registration was applied */
+	uint32_t orphans; /* partitions that stand beside metadata that say nothing */
+	bool ready;	  /* this broker's registration was applied */
 	/* The clocks as of broker_clock(): once for each round of the loop, since asking costs as
 	 * much as a tenth of an append. */
 	int64_t now_ms, mono_us;

@@ -31,8 +31,6 @@
 #define STOP_MS 3000
 /* Signals are looked for at least that often. */
 #define SIGNAL_MS 50
-/* How long a start waits for the lock of the data directory. */
-#define LOCK_WAIT_US 1000000
 /*
  * Unsynced bytes from which they are written out, so that no append meets the kernel's own bound (a
  * fifth of the memory by default). Writing out earlier costs: at 64 MiB it took three quarters of
@@ -153,22 +151,6 @@ static uint64_t unsynced_bytes_max(void)
 	return MIN(UNSYNCED_BYTES_MAX, memory / UNSYNCED_MEMORY_SHARE);
 }
 
-/* The lock of a process that was killed lives on as long as its writes that are under way. */
-static int store_open_patiently(struct server *s, const struct store_config *config,
-				struct store_open_report *report)
-{
-	int64_t until = broker_mono_us() + LOCK_WAIT_US;
-	int r;
-
-	for (;;) {
-		r = store_open(s->disk, config, broker_now_ms(), &s->store, report);
-		if (r != -EBUSY || broker_mono_us() >= until)
-			return r;
-		if (poll(NULL, 0, 10) < 0 && errno != EINTR)
-			return -errno;
-	}
-}
-
 static int open_store(struct server *s, const struct broker_options *o,
 		      struct store_open_report *report)
 {
@@ -193,7 +175,7 @@ static int open_store(struct server *s, const struct broker_options *o,
 		LOG_AT(LOG_ERROR, s->data, r, "the data directory cannot be opened");
 		return r;
 	}
-	r = store_open_patiently(s, &config, report);
+	r = store_open(s->disk, &config, broker_now_ms(), &s->store, report);
 	if (r)
 		LOG_AT(LOG_ERROR, s->data, r, "%s",
 		       *report->sentence ? report->sentence : "the data directory cannot be used");

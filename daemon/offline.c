@@ -10,10 +10,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* How often, and how far apart, the lock is tried for. */
-#define LOCK_TRIES 50U
-#define LOCK_TRY_MS 20
-
 /* What stands in for a damaged meta.properties, so that the rest can be looked at. */
 static const char NO_PROPERTIES[] = "version=1\ncluster.id=AAAAAAAAAAAAAAAAAAAAAA\n"
 				    "directory.id=AAAAAAAAAAAAAAAAAAAAAA\n";
@@ -133,19 +129,6 @@ static int lock(struct offline *o)
 	return -EBUSY;
 }
 
-/* The lock of a broker that was killed lives on as long as its writes that are under way. */
-static int lock_patiently(struct offline *o)
-{
-	int r = lock(o);
-
-	for (unsigned i = 0; r == -EBUSY && i < LOCK_TRIES; i++) {
-		if (poll(NULL, 0, LOCK_TRY_MS) < 0 && errno != EINTR)
-			return -errno;
-		r = lock(o);
-	}
-	return r;
-}
-
 static int on_known_name(void *ctx, const char *name)
 {
 	static const char *const KNOWN[] = { "journal", "checkpoint", "debts", "meta.properties" };
@@ -203,7 +186,7 @@ int offline_open(struct offline *o, const char *path, char *sentence, size_t len
 	if (!r && !found)
 		r = -ENOENT;
 	if (!r)
-		r = lock_patiently(o);
+		r = lock(o);
 	if (!r) {
 		o->disk = overlay_new(o->lower);
 		r = o->disk ? recover(o) : -ENOMEM;

@@ -270,8 +270,8 @@ int fs_init(struct fs *fs, const struct backend *be, struct disk *disk)
 	*fs = (struct fs){ .be = *be, .disk = disk };
 	list_init(&fs->handles);
 	list_init(&fs->changes);
-	list_init(&fs->again);
 	list_init(&fs->listings);
+	list_init(&fs->again);
 	list_init(&fs->free_parked);
 	fs->born_ms = be->now_ms(be->ctx);
 	fs->scratch = malloc(SCRATCH_LEN);

@@ -219,6 +219,25 @@ int store_write_marker(struct store *s)
 	return store_write_file(s, "clean-shutdown", text, (size_t)n);
 }
 
+int store_read_marker(struct store *s, bool *ret_found, uint64_t *ret_incarnation)
+{
+	struct buf b;
+	const char *text;
+	size_t len;
+	int err;
+
+	buf_init(&b);
+	err = store_read_file(s, "clean-shutdown", &b);
+	*ret_found = !err;
+	*ret_incarnation = 0;
+	if (!err) {
+		text = property((const char *)b.data, "incarnation=", &len);
+		*ret_incarnation = text ? strtoull(text, NULL, 10) : 0;
+	}
+	buf_fini(&b);
+	return err == -ENOENT ? 0 : err;
+}
+
 bool store_is_partition_dir(const char *name, uint32_t *ret_partition)
 {
 	const char *dash = strrchr(name, '-');

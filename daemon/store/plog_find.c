@@ -42,12 +42,26 @@ uint32_t plog_seg_of_offset(const struct plog *p, int64_t offset)
 	return lo;
 }
 
+/* -EIO where the segment that should have this offset is not there, nor one before it: only a
+ * lost file makes that. */
+static int check_not_lost(struct plog *p, int64_t offset)
+{
+	struct segment first = { .plog = p, .base_offset = p->start_offset };
+	int64_t base = p->seg_cnt ? p->segs[0]->base_offset : p->next_offset;
+
+	return offset >= base
+		       ? 0
+		       : plog_set_fault(p, &first, SEGMENT_META, 0, "segments are missing here");
+}
+
 int plog_seg_of_pos(struct plog *p, uint64_t pos, uint32_t *ret_idx)
 {
 	uint32_t lo = 0, hi = p->seg_cnt;
 	int r;
 
-	PRE(p->seg_cnt > 0);
+	PRE(p->seg_cnt || p->start_offset < p->next_offset);
+	if (!p->seg_cnt)
+		return check_not_lost(p, p->start_offset);
 	r = segment_load(p->segs[hi - 1]);
 	/* Most readers are at the end. */
 	if (!r && p->segs[hi - 1]->base_pos <= pos)
@@ -63,6 +77,8 @@ int plog_seg_of_pos(struct plog *p, uint64_t pos, uint32_t *ret_idx)
 	}
 	if (!r)
 		r = segment_load(p->segs[lo]);
+	if (!r && pos < p->segs[lo]->base_pos)
+		r = check_not_lost(p, p->start_offset);
 	if (!r)
 		*ret_idx = lo;
 	return r;
@@ -303,7 +319,7 @@ static int begin(struct plog *p, int64_t offset)
 		return r;
 	if (offset < p->start_offset)
 		return -ESTALE;
-	return offset >= p->next_offset ? -ENODATA : 0;
+	return offset >= p->next_offset ? -ENODATA : check_not_lost(p, offset);
 }
 
 uint64_t plog_work(const struct plog *p)
@@ -451,6 +467,8 @@ int plog_time_to_offset(struct plog *p, int64_t ts_ms, int64_t *ret_offset)
 	uint32_t idx;
 	int r = plog_describe(p);
 
+	if (!r && !p->seg_cnt)
+		r = check_not_lost(p, p->start_offset);
 	if (!r && (!p->seg_cnt || ts_ms > p->max_ts_ms)) {
 		*ret_offset = p->next_offset;
 		return 0;

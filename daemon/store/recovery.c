@@ -85,7 +85,7 @@ static int load_entries(struct store *s, const uint8_t *slot, uint32_t cnt)
 	return 0;
 }
 
-static int load_checkpoint(struct store *s, struct store_open_report *rep)
+static int load_checkpoint(struct store *s, uint64_t marker, struct store_open_report *rep)
 {
 	struct checkpoint_head h;
 	struct buf b;
@@ -103,6 +103,8 @@ static int load_checkpoint(struct store *s, struct store_open_report *rep)
 		s->ckpt_slot_len = b.len / 2;
 		s->ckpt_sequence = h.sequence;
 		s->incarnation = h.incarnation;
+		/* A marker of another life came here with a copy, or a start went no further. */
+		s->clean_start = s->clean_start && marker == h.incarnation;
 		rep->unclean_machine = !s->clean_start && memcmp(h.boot_id, s->boot_id, 16) != 0;
 		err = load_entries(s, b.data + (size_t)slot * s->ckpt_slot_len, h.cnt);
 		if (!err)
@@ -489,18 +491,15 @@ static int note_foreign(struct store *s)
 
 int store_recover(struct store *s, struct store_open_report *rep)
 {
-	struct disk_stat st = { 0 };
-	uint64_t blocks, sequence;
+	uint64_t blocks, sequence, marker;
 	int err = disk_boot_id(s->disk, s->boot_id);
 
+	if (!err)
+		err = store_read_marker(s, &s->clean_start, &marker);
 	if (err)
 		return err;
-	err = disk_stat(s->disk, "clean-shutdown", &st);
-	if (err && err != -ENOENT)
-		return err;
-	s->clean_start = !err;
 	s->ckpt_held = rep->fresh;
-	err = load_checkpoint(s, rep);
+	err = load_checkpoint(s, marker, rep);
 	if (!err)
 		err = recover_journal(s, rep, &blocks, &sequence);
 	if (!err)

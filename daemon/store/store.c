@@ -279,11 +279,40 @@ void store_free(struct store *s)
 	free(s);
 }
 
+static int partition_name(void *ctx, const char *name)
+{
+	uint32_t partition;
+
+	return store_is_partition_dir(name, &partition);
+}
+
+/* Only a directory that has no data yet is given ids. */
+static int check_fresh(struct store *s, struct store_open_report *rep)
+{
+	struct disk_stat st = { 0 };
+	int err = disk_stat(s->disk, "checkpoint", &st);
+
+	if (err == -ENOENT) {
+		err = disk_list(s->disk, ".", partition_name, NULL);
+		if (err <= 0)
+			return err;
+	}
+	if (err >= 0) {
+		snprintf(rep->sentence, sizeof(rep->sentence),
+			 "meta.properties is missing, but there are data: restore it");
+		err = -EBADMSG;
+	}
+	return err;
+}
+
 static int store_open_locked(struct store *s, bool found, struct store_open_report *rep)
 {
 	int err;
 
 	if (!found) {
+		err = check_fresh(s, rep);
+		if (err)
+			return err;
 		rep->fresh = true;
 		err = disk_random(s->disk, s->cluster_id, 16);
 		if (!err)

@@ -205,6 +205,8 @@ void store_hex(const uint8_t id[16], char ret[33]);
 MUST_CHECK int store_read_meta(struct store *s, bool *ret_found, struct store_open_report *rep);
 MUST_CHECK int store_write_meta(struct store *s);
 MUST_CHECK int store_write_marker(struct store *s);
+/* Whether the clean-shutdown marker is there, and of which incarnation; 0: malformed. */
+MUST_CHECK int store_read_marker(struct store *s, bool *ret_found, uint64_t *ret_incarnation);
 bool store_is_partition_dir(const char *name, uint32_t *ret_partition);
 MUST_CHECK int store_put_partition_id(struct store *s, const char *dir, const uint8_t id[16]);
 /* The topic id of a directory: from the head of a segment, else from its own file. -ENOENT: it

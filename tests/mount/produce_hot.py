@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# hot.keys spreads a key's records over the partitions by their values, says so in status, and leaves
-# other keys where Kafka puts them.
+# hot.keys spreads a key's records over the partitions by their values, says so in status, and
+# leaves other keys where Kafka puts them.
 from t import *
 
 with Broker():

@@ -83,4 +83,5 @@ with Broker() as broker:
             work()
         grown = rss_kb() - kb
         assert grown < 1024, f"{work.__name__}: grew by {grown} KiB"
-        wait_until(lambda: fds() <= cnt + 4, what=f"{work.__name__}: {fds()} descriptors, were {cnt}")
+        wait_until(lambda: fds() <= cnt + 4,
+                   what=f"{work.__name__}: {fds()} descriptors, were {cnt}")

@@ -7,7 +7,10 @@ start_broker
 make_topic orders
 printf '{"key":"k%d","value":"v","headers":{"h":"x"}}\n' {1..300} >>"$T/orders/0.json"
 seq 2000 >>"$T/orders/0"
-wait_until test -s "$DATA/journal"
+# Without O_DIRECT there is no ring in the journal.
+ring=1
+[[ ${TOPICFS_REFUSE:-} != *o_direct* ]] || ring=
+[ -z "$ring" ] || wait_until test -s "$DATA/journal"
 sys open "$T/orders/0" wronly,append , write 'last\n' , fsync >/dev/null
 stop_broker
 assert_match ': no fault$' "$("$TOPICFS" verify "$DATA")"
@@ -38,8 +41,8 @@ s=orders-0/00000000000000000000
 found meta.properties 0 0
 found clean-shutdown 3 0
 found checkpoint 20 0
-found journal 24 0
-found journal 4120 4096
+[ -z "$ring" ] || found journal 24 0
+[ -z "$ring" ] || found journal 4120 4096
 found $s.meta 20 0
 found $s.meta 300 256
 found $s.data 1 0

@@ -583,6 +583,91 @@ static void test_a_stop_that_fails_is_not_clean(void **state)
 	}
 }
 
+static void remove_segments(struct fixture *f, const char *base)
+{
+	static const char *const SUFFIXES[] = { "data", "meta", "index", "timeindex" };
+	char path[64];
+
+	for (unsigned i = 0; i < ARRAY_CNT(SUFFIXES); i++) {
+		snprintf(path, sizeof(path), "orders-0/%s.%s", base, SUFFIXES[i]);
+		assert_true(disk_unlink(f->d, path) <= 0);
+	}
+}
+
+/* Every look-up says so, and the log goes on behind what was. */
+static void test_a_log_without_its_segments_is_damage(void **state)
+{
+	const struct plog_config c = PLOG;
+	struct fixture *f = *state;
+	const struct batch *b;
+	struct plog_extent e;
+	struct plog *p = NULL;
+	uint64_t pos;
+	int64_t offset;
+
+	open_ok(f);
+	p = plog_ok(f, 0, &c);
+	assert_int_equal(append(f, p, "line\n"), 0);
+	assert_int_equal(append(f, p, "line\n"), 0);
+	close_ok(f);
+	remove_segments(f, "00000000000000000000");
+	open_ok(f);
+	assert_int_equal(store_plog(f->s, "orders", ID, 0, &c, true, NOW, &p), -EIO);
+	assert_int_equal(p->next_offset, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(plog_batch(p, 0, &b), -EIO);
+		assert_int_equal(plog_extent(p, 0, 5, &e, &pos), -EIO);
+		assert_int_equal(plog_seek_data(p, 0, &pos), -EIO);
+		assert_int_equal(plog_offset_to_pos(p, 1, &pos), -EIO);
+		assert_int_equal(plog_pos_to_offset(p, 1, &offset), -EIO);
+		assert_int_equal(plog_offset_to_pos(p, p->next_offset, &pos), 0);
+		assert_int_equal(append(f, p, "more\n"), 0);
+		assert_int_equal(plog_batch(p, 2, &b), 0);
+	}
+	close_ok(f);
+}
+
+static void test_a_marker_of_another_life_is_not_trusted(void **state)
+{
+	struct fixture *f = *state;
+	struct buf marker;
+	uint8_t *bytes;
+	size_t len;
+
+	open_ok(f);
+	assert_int_equal(append(f, plog_ok(f, 0, &PLOG), "line\n"), 0);
+	close_ok(f);
+	buf_init(&marker);
+	bytes = simdisk_bytes(f->sim, "clean-shutdown", &len);
+	buf_put(&marker, bytes, len);
+	assert_true(open_ok(f).clean);
+	assert_int_equal(append(f, plog_ok(f, 0, &PLOG), "line\n"), 0);
+	close_ok(f);
+	open_ok(f);
+	assert_int_equal(store_write_file(f->s, "clean-shutdown", marker.data, marker.len), 0);
+	buf_fini(&marker);
+	simdisk_kill(f->sim);
+	bury(f);
+	assert_false(open_ok(f).clean);
+	assert_int_equal(plog_ok(f, 0, &PLOG)->next_offset, 2);
+}
+
+static void test_data_without_properties_are_not_taken_for_fresh(void **state)
+{
+	struct fixture *f = *state;
+	struct store_open_report rep;
+
+	open_ok(f);
+	assert_int_equal(append(f, plog_ok(f, 0, &PLOG), "line\n"), 0);
+	close_ok(f);
+	assert_int_equal(disk_unlink(f->d, "meta.properties"), 0);
+	assert_int_equal(store_open(f->d, &f->config, NOW, &f->s, &rep), -EBADMSG);
+	assert_non_null(strstr(rep.sentence, "meta.properties"));
+	assert_int_equal(disk_unlink(f->d, "checkpoint"), 0);
+	assert_int_equal(store_open(f->d, &f->config, NOW, &f->s, &rep), -EBADMSG);
+	f->s = NULL;
+}
+
 static void test_a_directory_of_another_topic_is_not_served(void **state)
 {
 	struct fixture *f = *state;
@@ -637,6 +722,9 @@ int main(void)
 		CASE(test_a_write_out_keeps_its_descriptor),
 		CASE(test_the_checkpoint_grows_while_one_is_being_written),
 		cmocka_unit_test(test_a_stop_that_fails_is_not_clean),
+		CASE(test_a_log_without_its_segments_is_damage),
+		CASE(test_a_marker_of_another_life_is_not_trusted),
+		CASE(test_data_without_properties_are_not_taken_for_fresh),
 		CASE(test_a_directory_of_another_topic_is_not_served),
 		CASE(test_single_lines_are_described_in_time),
 	};
