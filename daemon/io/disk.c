@@ -354,6 +354,12 @@ static int io_drop(struct disk *d, int fd)
 	return err == -ESPIPE || err == -EINVAL ? 0 : err;
 }
 
+static void io_sync_all(struct disk *d)
+{
+	if (syncfs(io_disk_of(d)->dir_fd))
+		LOG_AT(LOG_WARN, "store", -errno, "the file system was not synced as a whole");
+}
+
 static int64_t io_do_read(const struct disk_req *req)
 {
 	char scratch[16384];
@@ -531,6 +537,7 @@ static const struct disk_ops IO_DISK_OPS = {
 	.is_warm = io_is_warm,
 	.os_fd = io_os_fd,
 	.drop = io_drop,
+	.sync_all = io_sync_all,
 };
 
 int io_disk_open(const char *data_dir, const struct io_disk_config *config, struct disk **ret)

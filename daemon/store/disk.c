@@ -180,6 +180,12 @@ int disk_os_fd(struct disk *d, int fd)
 	return d->ops->os_fd(d, fd);
 }
 
+void disk_sync_all(struct disk *d)
+{
+	if (d->ops->sync_all)
+		d->ops->sync_all(d);
+}
+
 int disk_drop(struct disk *d, int fd)
 {
 	return d->ops->drop ? d->ops->drop(d, fd) : 0;

@@ -108,6 +108,7 @@ struct disk_ops {
 	bool (*is_warm)(struct disk *d, int fd, uint64_t pos, size_t len);
 	int (*os_fd)(struct disk *d, int fd);
 	int (*drop)(struct disk *d, int fd); /* may be NULL: nothing is cached */
+	void (*sync_all)(struct disk *d);    /* may be NULL */
 };
 
 struct disk {
@@ -158,6 +159,8 @@ void disk_unmap(struct disk *d, void *mem, size_t len);
  * that was killed can. */
 MUST_CHECK int disk_lock(struct disk *d, int fd);
 MUST_CHECK int disk_space(struct disk *d, struct disk_space *ret);
+/* Has all of the file system written out, which makes the syncs that follow cheap. No promise. */
+void disk_sync_all(struct disk *d);
 /* What identifies this boot of the machine (/proc/sys/kernel/random/boot_id). */
 MUST_CHECK int disk_boot_id(struct disk *d, uint8_t ret[16]);
 /* Seeds and ids (getrandom); the simulated disk draws them from its own seed. */

@@ -73,6 +73,7 @@ int store_part_get(struct store *s, const uint8_t topic_id[16], uint32_t partiti
 	list_init(&p->sync_link);
 	list_init(&p->ring_link);
 	list_init(&p->dirty_link);
+	list_init(&p->unsynced_link);
 	list_init(&p->raise_link);
 	h = part_hash(topic_id, partition) & (s->bucket_cnt - 1);
 	p->hash_next = s->buckets[h];
@@ -84,7 +85,7 @@ int store_part_get(struct store *s, const uint8_t topic_id[16], uint32_t partiti
 }
 
 /* Takes it out of the table; it stays in memory. */
-static void part_unlink(struct store *s, struct part *part)
+void store_part_unlink(struct store *s, struct part *part)
 {
 	struct part **at =
 		&s->buckets[part_hash(part->e.topic_id, part->e.partition) & (s->bucket_cnt - 1)];
@@ -223,6 +224,7 @@ static struct store *store_new(struct disk *d, const struct store_config *config
 	list_init(&s->journaled);
 	list_init(&s->raising);
 	list_init(&s->dirty);
+	list_init(&s->unsynced);
 	list_init(&s->owing);
 	list_init(&s->gone);
 	list_init(&s->notes);
@@ -376,6 +378,8 @@ static unsigned part_debts(struct store *s, struct part *part, struct debt ret[2
 /* Makes stable what recovery cut or described: a later journal entry must not meet the old tail. */
 static int plog_settle(struct store *s, struct plog *p)
 {
+	bool has_new = false;
+
 	for (uint32_t i = p->seg_cnt; i-- > 0;) {
 		struct segment *seg = p->segs[i];
 		uint64_t seq = seg->write_seq;
@@ -390,10 +394,11 @@ static int plog_settle(struct store *s, struct plog *p)
 			err = disk_fsync(s->disk, meta);
 		if (err)
 			return err;
+		has_new = has_new || !seg->head_synced;
 		segment_set_synced(seg, seq);
 		segment_set_head_synced(seg);
 	}
-	return disk_sync_dir(s->disk, p->dir);
+	return has_new ? disk_sync_dir(s->disk, p->dir) : 0;
 }
 
 /* After it was opened a log is stable as it stands: what recovery found was synced before it was
@@ -547,6 +552,7 @@ static void part_appended(struct store *s, struct plog *p, size_t len, int64_t n
 	s->space_bytes += len;
 	if (list_is_empty(&part->dirty_link))
 		list_put(&s->dirty, &part->dirty_link);
+	sync_later(s, part, len);
 	if (!p->debt.cnt) {
 		if (!list_is_empty(&p->debt_link))
 			list_remove(&p->debt_link);
@@ -639,12 +645,18 @@ static void store_drain(struct store *s)
 
 int store_close(struct store *s, int64_t now_ms)
 {
+	unsigned unsynced = 0;
 	int err = 0;
 
 	s->disk->nowait = false;
 	store_drain(s);
 	if (s->failed)
 		err = -EIO;
+	LIST_FOREACH(node, &s->unsynced)
+		unsynced++;
+	/* A help: many small syncs are one. What failed is told by the sync of each. */
+	if (!err && unsynced >= STORE_SYNC_ALL_PARTS)
+		disk_sync_all(s->disk);
 	LIST_FOREACH(node, &s->parts) {
 		struct part *part = LIST_ENTRY(node, struct part, all);
 
@@ -683,110 +695,4 @@ const uint8_t *store_cluster_id(const struct store *s)
 const uint8_t *store_directory_id(const struct store *s)
 {
 	return s->directory_id;
-}
-
-/* Takes a partition out of use. Those who wait for its fsync are told that it is gone. */
-static void part_delete(struct store *s, struct part *part)
-{
-	struct list *heads[2] = { &part->carried, &part->next };
-
-	for (unsigned i = 0; i < 2; i++)
-		LIST_FOREACH_SAFE(node, tmp, heads[i]) {
-			LIST_ENTRY(node, struct store_note, link)->err = -ESTALE;
-			list_remove(node);
-			list_put(&s->notes, node);
-		}
-	part_unlink(s, part);
-	part->deleted = true;
-	if (part->fsync != F_WRITE)
-		list_remove(&part->fsync_link);
-	list_remove(&part->sync_link);
-	list_remove(&part->ring_link);
-	list_remove(&part->dirty_link);
-	list_remove(&part->raise_link);
-	part->raise = R_NONE;
-	s->dirty_total -= part->dirty_bytes;
-	if (part->plog)
-		list_remove(&part->plog->debt_link);
-	if (part->debt_slot >= 0)
-		debt_give_back(&s->debts, part->debt_slot);
-	list_put(&s->gone, &part->all);
-}
-
-static int dir_rename_gone(struct store *s, const char *dir, const uint8_t topic_id[16],
-			   uint32_t partition)
-{
-	char gone[TOPIC_DIR_MAX + 32], hex[33];
-	int err;
-
-	store_hex(topic_id, hex);
-	/* Eight digits of the id: the name must fit into NAME_MAX, however long the topic's is. */
-	hex[8] = '\0';
-	snprintf(gone, sizeof(gone), "%.220s.%s-%u.gone", dir, hex, partition);
-	err = disk_rename(s->disk, dir, gone);
-	if (!err)
-		s->gone_wanted = true;
-	return err == -ENOENT ? 0 : err;
-}
-
-int store_delete(struct store *s, const char *topic, const uint8_t topic_id[16], uint32_t partition)
-{
-	struct part *part = store_part_find(s, topic_id, partition);
-	char dir[TOPIC_DIR_MAX];
-	uint8_t id[16];
-	int err = 0;
-
-	if (snprintf(dir, sizeof(dir), "%s-%u", topic, partition) >= (int)sizeof(dir))
-		return -ENAMETOOLONG;
-	err = store_get_partition_id(s, dir, id);
-	if (err == -ENOENT)
-		err = 0;
-	else if (!err && !memcmp(id, topic_id, 16))
-		err = dir_rename_gone(s, dir, topic_id, partition);
-	if (!err && part)
-		part_delete(s, part);
-	if (!err)
-		gone_step(s);
-	return err;
-}
-
-struct sweep {
-	struct store *s;
-	store_known_fn *known;
-	void *ctx;
-};
-
-static int sweep_name(void *ctx, const char *name)
-{
-	struct sweep *sw = ctx;
-	uint8_t id[16];
-	uint32_t partition;
-	size_t len = strlen(name);
-	int err;
-
-	if (len > 5 && !strcmp(name + len - 5, ".gone")) {
-		sw->s->gone_ready = true;
-		return 0;
-	}
-	if (!store_is_partition_dir(name, &partition))
-		return 0;
-	err = store_get_partition_id(sw->s, name, id);
-	if (err || sw->known(sw->ctx, id, partition))
-		return err == -ENOENT || err == -ENOTDIR ? 0 : err;
-	return dir_rename_gone(sw->s, name, id, partition);
-}
-
-int store_sweep(struct store *s, store_known_fn *known, void *ctx)
-{
-	struct sweep sw = { s, known, ctx };
-	int err = disk_list(s->disk, ".", sweep_name, &sw);
-
-	LIST_FOREACH_SAFE(node, tmp, &s->parts) {
-		struct part *part = LIST_ENTRY(node, struct part, all);
-
-		if (!part->plog && !known(ctx, part->e.topic_id, part->e.partition))
-			part_delete(s, part);
-	}
-	gone_step(s);
-	return err;
 }

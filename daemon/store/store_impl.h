@@ -1,6 +1,6 @@
 /*
- * The inside of the store, shared by store.c, files.c, recovery.c, sync.c, journaling.c and
- * upkeep.c. Nobody else includes this.
+ * The inside of the store, shared by store.c, delete.c, files.c, recovery.c, sync.c, journaling.c
+ * and upkeep.c. Nobody else includes this.
  *
  * What a partition's fsync goes through (enum fsync_state):
  *
@@ -45,6 +45,15 @@
 #define STORE_ZERO_BYTES (1024U * 1024U)
 /* A partition's dirty bytes from which its write-out is worth a request. */
 #define STORE_WRITE_OUT_MIN (64U * 1024U)
+/*
+ * What nobody asks an fsync for is synced in place at this age, or at so many bytes, so that
+ * recovery has little to read and descriptors can be closed. A roll counts as many bytes as a
+ * sixteenth.
+ */
+#define STORE_UNSYNCED_MS 30000
+#define STORE_UNSYNCED_BYTES (256U * MIB)
+/* Partitions from which on a stop has the file system write out all of them at once. */
+#define STORE_SYNC_ALL_PARTS 16U
 /* Write-outs under way at one time. */
 #define STORE_WRITE_OUTS 8U
 /* A checkpoint is due this long after something was synced that it does not tell. */
@@ -109,6 +118,13 @@ struct part {
 
 	uint64_t dirty_bytes;
 	struct list dirty_link;
+
+	struct list
+		unsynced_link; /* in store->unsynced while something was appended since a sync */
+	int64_t unsynced_ms;   /* mono: since when; INT64_MIN: it is much */
+	int64_t unsynced_base; /* the segment that was appended to last */
+	uint64_t unsynced_bytes;
+
 	int64_t debt_since_ms;
 
 	enum raise_state raise;
@@ -161,7 +177,8 @@ struct store {
 	uint32_t bucket_cnt, part_cnt, plog_cnt;
 	struct list parts;
 	struct list want, points, writing, sync_queue, journaled, raising, dirty, owing, gone;
-	unsigned syncs; /* parts that are syncing */
+	struct list unsynced; /* by age */
+	unsigned syncs;	      /* parts that are syncing */
 	bool background;
 	uint64_t background_block;
 
@@ -191,6 +208,8 @@ struct part *store_part_find(const struct store *s, const uint8_t topic_id[16], 
 MUST_CHECK int store_part_get(struct store *s, const uint8_t topic_id[16], uint32_t partition,
 			      struct part **ret);
 void store_part_free(struct store *s, struct part *part);
+/* Takes it out of the table; it stays in memory. */
+void store_part_unlink(struct store *s, struct part *part);
 struct part *store_part_of(struct plog *p);
 MUST_CHECK int store_note_new(struct store *s, enum store_event_kind kind, uint64_t token,
 			      struct store_note **ret);
@@ -238,6 +257,10 @@ void ring_step(struct store *s);
 MUST_CHECK int ring_begin(struct store *s, int fd, uint64_t block_cnt, uint64_t old_sequence);
 
 /* upkeep.c */
+/* After an append of len bytes: the partition is synced in place one day, asked or not. */
+void sync_later(struct store *s, struct part *part, size_t len);
+/* Begins the syncs that are due by that. */
+void sync_aged(struct store *s);
 void raise_step(struct store *s, struct part *part);
 void gone_step(struct store *s);
 void gone_on_disk(struct store *s);

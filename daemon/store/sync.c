@@ -157,6 +157,7 @@ void sync_begin(struct store *s, struct part *part)
 		return;
 	}
 	part->syncing = true;
+	list_remove(&part->unsynced_link);
 	part->sync_base = -1;
 	part->sync_block = s->ring == RING_ON ? s->journal.next_block : 0;
 	s->syncs++;

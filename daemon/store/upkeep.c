@@ -126,6 +126,7 @@ void store_on_disk(struct store *s, struct disk_req *req, int64_t now_ms)
 	} else if (!out_on_disk(s, req)) {
 		sync_on_disk(s, req->ctx);
 		ring_step(s);
+		sync_aged(s);
 	}
 	store_kick(s, now_ms);
 }
@@ -246,6 +247,49 @@ static void write_out(struct store *s)
 		write_out_one(s, LIST_ENTRY(s->dirty.next, struct part, dirty_link));
 }
 
+/* Where much is unsynced, it goes first. */
+void sync_later(struct store *s, struct part *part, size_t len)
+{
+	const struct plog *p = part->plog;
+	int64_t base = p->segs[p->seg_cnt - 1]->base_offset;
+
+	if (list_is_empty(&part->unsynced_link)) {
+		part->unsynced_ms = s->mono_ms;
+		part->unsynced_bytes = 0;
+		part->unsynced_base = base;
+		list_put(&s->unsynced, &part->unsynced_link);
+	}
+	part->unsynced_bytes += len;
+	if (base != part->unsynced_base)
+		part->unsynced_bytes += STORE_UNSYNCED_BYTES / 16;
+	part->unsynced_base = base;
+	if (part->unsynced_bytes < STORE_UNSYNCED_BYTES || part->unsynced_ms == INT64_MIN)
+		return;
+	part->unsynced_ms = INT64_MIN;
+	list_remove(&part->unsynced_link);
+	list_put(s->unsynced.next, &part->unsynced_link);
+}
+
+void sync_aged(struct store *s)
+{
+	LIST_FOREACH_SAFE(node, tmp, &s->unsynced) {
+		struct part *part = LIST_ENTRY(node, struct part, unsynced_link);
+
+		if (s->failed || s->syncs >= STORE_SYNCS_BACKGROUND ||
+		    part->unsynced_ms > s->mono_ms - STORE_UNSYNCED_MS)
+			return;
+		if (!part->syncing) {
+			sync_begin(s, part);
+			continue;
+		}
+		/* Most of it is on its way. */
+		list_remove(node);
+		part->unsynced_ms = s->mono_ms;
+		part->unsynced_bytes = 0;
+		list_put(&s->unsynced, node);
+	}
+}
+
 static void watch_clock(struct store *s, int64_t now_ms, int64_t mono_ms)
 {
 	int64_t skew = now_ms - mono_ms;
@@ -295,6 +339,7 @@ void store_tick(struct store *s, int64_t now_ms, int64_t mono_ms)
 		ckpt_begin(s);
 	write_out(s);
 	ring_step(s);
+	sync_aged(s);
 	if (s->gone_wanted || s->gone_ready || !list_is_empty(&s->gone))
 		gone_step(s);
 	store_kick(s, now_ms);
@@ -316,6 +361,11 @@ int64_t store_deadline(const struct store *s)
 	}
 	if (s->ckpt_due_ms)
 		due = MIN(due, s->ckpt_due_ms);
+	if (!list_is_empty(&s->unsynced) && s->syncs < STORE_SYNCS_BACKGROUND) {
+		const struct part *part = LIST_ENTRY(s->unsynced.next, struct part, unsynced_link);
+
+		due = MIN(due, MAX(part->unsynced_ms, 0) + STORE_UNSYNCED_MS);
+	}
 	if (s->space_full || s->dirty_total > s->config.dirty_bytes_max)
 		due = MIN(due, s->space_due_ms);
 	if (!list_is_empty(&s->gone) || s->gone_wanted)

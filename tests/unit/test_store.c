@@ -583,6 +583,42 @@ static void test_a_stop_that_fails_is_not_clean(void **state)
 	}
 }
 
+/* Recovery shall have little to read though nobody asks for an fsync, and descriptors be closed. */
+static void test_what_nobody_syncs_is_synced_one_day(void **state)
+{
+	struct fixture *f = *state;
+	struct store_stats a, b;
+	struct plog_point point;
+	struct plog *p;
+	char line[1001];
+
+	memset(line, 'x', sizeof(line));
+	memcpy(line + 999, "\n", 2);
+	open_ok(f);
+	tick(f, 1);
+	p = plog_ok(f, 0, &PLOG);
+	assert_int_equal(append(f, p, "line\n"), 0);
+	store_stats(f->s, &a);
+	tick(f, 29000);
+	store_stats(f->s, &b);
+	assert_int_equal(b.syncs_in_place, a.syncs_in_place);
+	assert_true(store_deadline(f->s) <= f->mono_ms + 2000);
+	tick(f, 2000);
+	store_stats(f->s, &b);
+	assert_int_equal(b.syncs_in_place, a.syncs_in_place + 1);
+	assert_int_equal(p->synced.next_offset, 1);
+	/* Three of them roll. */
+	for (unsigned i = 0; i < 400; i++)
+		assert_int_equal(append(f, p, line), 0);
+	tick(f, 1);
+	assert_int_equal(plog_point(p, &point), 0);
+	assert_int_equal(p->synced.next_offset, point.next_offset);
+	for (unsigned i = 0; i < 3; i++)
+		tick(f, 11000);
+	/* Both locks, checkpoint, debts. */
+	assert_int_equal(simdisk_open_cnt(f->sim), 4);
+}
+
 static void remove_segments(struct fixture *f, const char *base)
 {
 	static const char *const SUFFIXES[] = { "data", "meta", "index", "timeindex" };
@@ -722,6 +758,7 @@ int main(void)
 		CASE(test_a_write_out_keeps_its_descriptor),
 		CASE(test_the_checkpoint_grows_while_one_is_being_written),
 		cmocka_unit_test(test_a_stop_that_fails_is_not_clean),
+		CASE(test_what_nobody_syncs_is_synced_one_day),
 		CASE(test_a_log_without_its_segments_is_damage),
 		CASE(test_a_marker_of_another_life_is_not_trusted),
 		CASE(test_data_without_properties_are_not_taken_for_fresh),
