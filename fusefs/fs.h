@@ -330,8 +330,6 @@ extern const struct fuse_lowlevel_ops fs_ops;
 void ops_set_names(struct fuse_lowlevel_ops *ops);
 void ops_set_files(struct fuse_lowlevel_ops *ops);
 void fs_attr(struct fs *fs, const struct where *w, uint32_t uid, struct stat *ret);
-/* Open directories whose RELEASEDIR never came. */
-void ops_free_listings(struct fs *fs);
 /* The answer to a mkdir whose topic is there now. */
 void ops_mkdir_done(struct fs *fs, struct parked *p);
 /* Directories that are open still. */

@@ -184,15 +184,16 @@ static const uint8_t *scan_slot(const struct scan *sc, uint64_t number)
 	return sc->ring + (size_t)(number % sc->h->block_cnt) * JOURNAL_BLOCK;
 }
 
-/* Whether a slot's own hash and fields hold. */
+/* Whether a slot's own hash and fields hold. All blocks that are needed are in the ring, so that
+ * none is further from its start than the ring is long. */
 static bool scan_is_good(const struct scan *sc, const uint8_t *b)
 {
-	uint64_t number = le64_load(b + 16);
+	uint64_t number = le64_load(b + 16), start = le64_load(b + 40);
 
 	return le64_load(b) == hash_xxh3_seed(b + 8, JOURNAL_BLOCK - 8, sc->h->seed) &&
 	       le32_load(b + 32) < le32_load(b + 36) && le32_load(b + 32) <= number &&
-	       le32_load(b + 48) <= JOURNAL_PAYLOAD && le64_load(b + 40) <= number &&
-	       scan_slot(sc, number) == b;
+	       le32_load(b + 48) <= JOURNAL_PAYLOAD && number <= INT64_MAX && start <= number &&
+	       number - start < sc->h->block_cnt && scan_slot(sc, number) == b;
 }
 
 static void scan_damage(struct scan *sc, uint64_t number)

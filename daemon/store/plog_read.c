@@ -167,14 +167,16 @@ static int extent_by_batch(struct segment *seg, struct batch_cache *c, uint32_t 
 			   uint64_t *ret_next)
 {
 	const struct index *x = &seg->index;
-	uint64_t plain = seg->base_pos + x->entries[idx].plain_pos;
+	/* What stands before the first entry is damage, which must be met. */
+	uint64_t meta = idx ? x->entries[idx].meta_pos : FORMAT_HEAD_LEN;
+	uint64_t plain = seg->base_pos + (idx ? x->entries[idx].plain_pos : 0);
 	struct window w = { 0 };
 	struct meta_scan s;
 	struct batch_head h;
 	bool gap = false;
 	int r;
 
-	meta_scan_init(&s, seg, &c->meta, x->entries[idx].meta_pos, x->next.meta_pos);
+	meta_scan_init(&s, seg, &c->meta, meta, x->next.meta_pos);
 	while ((r = meta_scan_next(&s, &h)) > 0) {
 		gap = s.gap;
 		if (pos < h.plain_pos + h.plain_len)
@@ -230,7 +232,8 @@ int segment_extent(struct segment *seg, uint64_t end_pos, uint64_t pos, size_t m
 				      "no description holds");
 	}
 	idx = index_find_pos(x, rel);
-	if (seg->generation)
+	/* An index that was built over a damaged begin starts behind it. */
+	if (seg->generation || rel < x->entries[idx].plain_pos)
 		return extent_by_batch(seg, c, idx, end_pos, pos, max_len, ret, ret_next);
 	to = granule_checked(seg, idx);
 	if (to <= rel) {

@@ -424,7 +424,7 @@ static int part_take_point(struct store *s, struct part *part, bool clean, bool 
 	return 0;
 }
 
-static int part_open(struct store *s, struct part *part, const char *dir,
+static int part_open(struct store *s, struct part *part, const char *dir, bool made,
 		     const struct plog_config *config)
 {
 	struct plog_box *box = calloc(1, sizeof(*box));
@@ -435,7 +435,8 @@ static int part_open(struct store *s, struct part *part, const char *dir,
 	struct plog_open_report rep = { 0 };
 	struct debt owed[2];
 	unsigned owed_cnt = clean ? 0 : part_debts(s, part, owed);
-	int err = clean ? 0 : store_settle(s, dir, e);
+	/* In a directory that was just made nothing is trusted; its first segment has it synced. */
+	int err = clean || made ? 0 : store_settle(s, dir, e);
 
 	if (!box || err) {
 		free(box);
@@ -493,7 +494,7 @@ int store_plog(struct store *s, const char *topic, const uint8_t topic_id[16], u
 	struct disk_stat st = { 0 };
 	char dir[TOPIC_DIR_MAX];
 	uint8_t id[16];
-	bool nowait = s->disk->nowait;
+	bool nowait = s->disk->nowait, made = false;
 	int err;
 
 	if (part && part->plog) {
@@ -504,9 +505,10 @@ int store_plog(struct store *s, const char *topic, const uint8_t topic_id[16], u
 		return -ENAMETOOLONG;
 	s->disk->nowait = false;
 	err = disk_stat(s->disk, dir, &st);
-	if (err == -ENOENT && create)
+	if (err == -ENOENT && create) {
 		err = dir_make(s, dir, topic_id);
-	else if (!err) {
+		made = true;
+	} else if (!err) {
 		err = store_get_partition_id(s, dir, id);
 		if (err == -ENOENT)
 			err = store_put_partition_id(s, dir, topic_id);
@@ -516,7 +518,7 @@ int store_plog(struct store *s, const char *topic, const uint8_t topic_id[16], u
 	if (!err)
 		err = store_part_get(s, topic_id, partition, &part);
 	if (!err)
-		err = part_open(s, part, dir, config);
+		err = part_open(s, part, dir, made, config);
 	s->disk->nowait = nowait;
 	if (part && part->plog && (!err || err == -EIO))
 		*ret_plog = part->plog;

@@ -245,6 +245,31 @@ static void test_blocks_of_an_older_life_are_not_read(void **state)
 	ring_free(r);
 }
 
+/* Numbers that no writer gives are not followed, however well their hash fits. */
+static void test_a_block_beyond_the_ring_is_none(void **state)
+{
+	static const uint64_t laps[] = { 1, 1000, UINT64_MAX / BLOCKS };
+	struct ring *r = ring_new();
+	struct got *g = malloc(sizeof(*g));
+	uint8_t *b = r->mem + 2 * JOURNAL_BLOCK;
+
+	for (uint64_t i = 0; i < 3; i++) {
+		put(r, i, 100);
+		flush_some(r, BLOCKS);
+	}
+	for (unsigned i = 0; i < ARRAY_CNT(laps); i++) {
+		struct journal_scan s;
+
+		le64_store(b + 16, 2 + laps[i] * BLOCKS);
+		le64_store(b, hash_xxh3_seed(b + 8, JOURNAL_BLOCK - 8, SEED));
+		s = scan(r, g);
+		assert_false(s.damaged);
+		assert_int_equal(g->cnt, 2);
+	}
+	free(g);
+	ring_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +281,7 @@ int main(void)
 		cmocka_unit_test(test_a_torn_end_is_no_damage),
 		cmocka_unit_test(test_a_bad_block_before_a_later_write_is_damage),
 		cmocka_unit_test(test_blocks_of_an_older_life_are_not_read),
+		cmocka_unit_test(test_a_block_beyond_the_ring_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

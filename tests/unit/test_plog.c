@@ -267,6 +267,24 @@ static void test_flipped_description_hides_its_bytes_only(void **state)
 	}
 }
 
+/* The index that is built anew begins behind it. */
+static void test_flipped_first_description(void **state)
+{
+	struct bench *b = *state;
+	struct plog_point end;
+	uint64_t pos;
+
+	fill(b, 40);
+	assert_int_equal(plog_point(&b->log, &end), 0);
+	simdisk_flip(b->sd, path_of(40, "meta"), FORMAT_HEAD_LEN + 13, 4);
+	assert_int_equal(disk_unlink(simdisk_disk(b->sd), path_of(40, "index")), 0);
+	assert_int_equal(reopen(b, &end), 0);
+	check_filled(b, 40, 41);
+	assert_non_null(strstr(b->log.fault, path_of(40, "meta")));
+	assert_int_equal(plog_seek_data(&b->log, 40 * 15, &pos), 0);
+	assert_int_equal(pos, 40 * 15);
+}
+
 static void test_index_is_built_again(void **state)
 {
 	struct bench *b = *state;
@@ -521,6 +539,7 @@ int main(void)
 		CASE(test_nth_call_fails),
 		CASE(test_flipped_value_is_not_served),
 		CASE(test_flipped_description_hides_its_bytes_only),
+		CASE(test_flipped_first_description),
 		CASE(test_index_is_built_again),
 		CASE(test_damage_below_the_floor_stays),
 		CASE(test_cut_file_below_the_floor),

@@ -1,0 +1,59 @@
+/* Names of topics and of partitions' directories, and ids as text. */
+#include "daemon/base/name.h"
+#include "daemon/offline.h"
+#include "tests/lib/fuzz.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static bool is_topic(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len >= 1 && len <= TOPIC_NAME_MAX && strcmp(name, ".") && strcmp(name, "..") &&
+	       strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") ==
+		       len;
+}
+
+static void check_split(const char *name)
+{
+	char topic[TOPIC_NAME_MAX + 1], other[TOPIC_NAME_MAX + 1], again[TOPIC_DIR_MAX + 32];
+	uint32_t partition = UINT32_MAX, other_partition = UINT32_MAX;
+	int err = name_split_partition(name, topic, &partition);
+
+	CHECK(!err || err == -EINVAL);
+	if (err)
+		return;
+	CHECK(is_topic(topic) && partition < PARTITION_CNT_MAX);
+	snprintf(again, sizeof(again), "%s-%u", topic, partition);
+	CHECK(!strcmp(again, name));
+	CHECK(offline_parse_dir(name, other, &other_partition));
+	CHECK(!strcmp(other, topic) && other_partition == partition);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	char *name = fuzz_string(data, len), *text = fuzz_copy(data, len);
+	char *dash = strchr(name, '-');
+	char topic[TOPIC_NAME_MAX + 1];
+	const char *const names[] = { "retention.ms", "orders", dash ? dash + 1 : "", name };
+	const char *nearest = name_nearest(name, names, ARRAY_CNT(names));
+	uint32_t partition = UINT32_MAX;
+	uint8_t id[16];
+	int err = topic_name_check(name);
+
+	CHECK(!err == is_topic(name));
+	CHECK(!err || err == (strlen(name) > TOPIC_NAME_MAX ? -ENAMETOOLONG : -EINVAL));
+	check_split(name);
+	if (offline_parse_dir(name, topic, &partition))
+		CHECK(strlen(topic) <= TOPIC_NAME_MAX && partition < PARTITION_CNT_MAX);
+	offline_parse_id(text, len, id);
+	/* A name is nearest to itself, and clashes with itself. */
+	CHECK(!*name || strlen(name) > NAME_NEAREST_MAX || (nearest && strlen(nearest)));
+	CHECK(topic_name_collides(name, name));
+	CHECK(topic_name_collides(name, names[2]) == topic_name_collides(names[2], name));
+	free(name);
+	free(text);
+	return 0;
+}
