@@ -441,6 +441,11 @@ static int begin_ring(struct store *s, uint64_t blocks, uint64_t sequence)
 		if (wanted)
 			LOG_AT(LOG_WARN, "journal", 0,
 			       "O_DIRECT is refused here: every fsync goes in place");
+		else if (s->config.journal_bytes)
+			LOG_AT(LOG_WARN, "journal", 0,
+			       "journal.bytes is below %u: there is none, and every fsync goes in "
+			       "place",
+			       JOURNAL_BYTES_MIN);
 	} else {
 		s->ring = wanted == blocks ? RING_ON : RING_WANTED;
 	}
