@@ -39,12 +39,22 @@ uint32_t plog_seg_of_offset(const struct plog *p, int64_t offset)
 	return lo;
 }
 
+/* Nobody can say what stood between the log's start and its first segment. */
+static int missing(struct plog *p)
+{
+	struct segment gone = { .plog = p, .base_offset = p->start_offset };
+
+	return plog_set_fault(p, &gone, SEGMENT_META, 0,
+			      "segments from this offset on are missing");
+}
+
 int plog_seg_of_pos(struct plog *p, uint64_t pos, uint32_t *ret_idx)
 {
 	uint32_t lo = 0, hi = p->seg_cnt;
 	int r;
 
-	PRE(p->seg_cnt > 0);
+	if (!p->seg_cnt)
+		return missing(p);
 	r = segment_load(p->segs[hi - 1]);
 	/* Most readers are at the end. */
 	if (!r && p->segs[hi - 1]->base_pos <= pos)
@@ -60,6 +70,8 @@ int plog_seg_of_pos(struct plog *p, uint64_t pos, uint32_t *ret_idx)
 	}
 	if (!r)
 		r = segment_load(p->segs[lo]);
+	if (!r && pos < p->segs[lo]->base_pos)
+		r = missing(p);
 	if (!r)
 		*ret_idx = lo;
 	return r;
@@ -291,7 +303,9 @@ static int begin(struct plog *p, int64_t offset)
 		return r;
 	if (offset < p->start_offset)
 		return -ESTALE;
-	return offset >= p->next_offset ? -ENODATA : 0;
+	if (offset >= p->next_offset)
+		return -ENODATA;
+	return !p->seg_cnt || offset < p->segs[0]->base_offset ? missing(p) : 0;
 }
 
 int plog_batch(struct plog *p, int64_t offset, const struct batch **ret)
