@@ -113,6 +113,13 @@ void metadata_encode(const struct metadata *md, struct buf *out)
 	buf_put_le64(out, hash_xxh3(out->data + start, out->len - start));
 }
 
+/* Whether put_topic() would write it so: a text has no number, a number no text. */
+static bool is_canonical(const struct topic_change *change)
+{
+	return topic_settings[change->setting].type == SETTING_TEXT ? !change->num
+								    : !change->text_len;
+}
+
 static int get_own(struct cursor *c, struct metadata_topic *t)
 {
 	char sentence[SENTENCE_MAX];
@@ -126,8 +133,8 @@ static int get_own(struct cursor *c, struct metadata_topic *t)
 
 		if (err)
 			return err;
-		if (change.reset || topic_change_check(&change, sentence) ||
-		    t->own.set >> change.setting ||
+		if (change.reset || !is_canonical(&change) ||
+		    topic_change_check(&change, sentence) || t->own.set >> change.setting ||
 		    (change.setting == TOPIC_NUM_PARTITIONS && change.num != t->partition_cnt))
 			return -EBADMSG;
 		topic_config_put(&t->own, &change);

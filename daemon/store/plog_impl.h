@@ -89,7 +89,7 @@ static inline uint64_t plog_seg_end(const struct plog *p, uint32_t idx)
 
 /* The segment that holds offset, or would: the last whose base is not beyond it. seg_cnt > 0. */
 uint32_t plog_seg_of_offset(const struct plog *p, int64_t offset);
-/* The same for a position; reads heads. */
+/* The same for a position; reads heads. -EIO also where no segment that is there begins before. */
 MUST_CHECK int plog_seg_of_pos(struct plog *p, uint64_t pos, uint32_t *ret_idx);
 /* Puts a segment at the end of p->segs. -ENOMEM. */
 MUST_CHECK int plog_put_segment(struct plog *p, struct segment *seg);

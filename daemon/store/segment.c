@@ -379,6 +379,19 @@ static int index_restart(struct segment *seg)
 	return segment_unlink_index(seg);
 }
 
+/* Whether a batch lies behind all that the index knows, as far as the index can tell places. */
+static bool follows(const struct segment *seg, const struct batch_head *h)
+{
+	const struct index_entry *next = &seg->index.next;
+	uint64_t offset = (uint64_t)h->base_offset - (uint64_t)seg->base_offset;
+	uint64_t plain = h->plain_pos - seg->base_pos;
+
+	return h->base_offset >= seg->base_offset && offset >= next->offset &&
+	       offset <= UINT32_MAX - (uint64_t)h->cnt && h->plain_pos >= seg->base_pos &&
+	       plain >= next->plain_pos && plain <= UINT32_MAX - (uint64_t)h->plain_len &&
+	       h->data_pos >= next->data_pos && h->data_pos <= UINT32_MAX - (uint64_t)h->data_len;
+}
+
 int segment_index(struct segment *seg, uint64_t meta_end)
 {
 	struct batch_cache *c = plog_cache(seg->plog);
@@ -402,10 +415,13 @@ int segment_index(struct segment *seg, uint64_t meta_end)
 		const struct index_entry *last = x->cnt ? &x->entries[x->cnt - 1] : NULL;
 		bool is_new;
 
-		if (h.base_offset < seg->base_offset + x->next.offset ||
-		    (last && h.meta_pos == last->meta_pos &&
-		     (h.data_pos != last->data_pos ||
-		      h.base_offset != seg->base_offset + last->offset))) {
+		if (!follows(seg, &h) || (last && h.meta_pos == last->meta_pos &&
+					  (h.data_pos != last->data_pos ||
+					   h.base_offset != seg->base_offset + last->offset))) {
+			if (!x->flushed) /* they contradict each other */
+				return plog_set_fault(
+					seg->plog, seg, SEGMENT_META, h.meta_pos,
+					"the description does not follow those before");
 			r = index_restart(seg);
 			return r ? r : segment_index(seg, meta_end);
 		}

@@ -529,6 +529,55 @@ static void test_wrong_snapshots_with_right_checksums_are_harmless(void **state)
 	metadata_free(md);
 }
 
+/* One state has one encoding: a setting's number says nothing beside a text, nor the reverse. */
+static void test_a_snapshot_with_idle_fields_is_none(void **state)
+{
+	static const struct {
+		enum topic_setting setting;
+		const char *text;
+		size_t at; /* of what is changed, behind the setting's name */
+	} cases[] = {
+		{ TOPIC_HOT_KEYS, "a,b", 1 }, /* the number */
+		{ TOPIC_RETENTION_MS, NULL,
+		  9 }, /* the length of a text that is taken from behind */
+	};
+
+	for (unsigned i = 0; i < ARRAY_CNT(cases); i++) {
+		struct metadata *md = fresh(), *got = NULL;
+		const char *name = topic_settings[cases[i].setting].name;
+		struct metadata_cmd cmd;
+		struct buf b;
+		uint8_t *at;
+
+		assert_int_equal(create(md, "orders", 1), 0);
+		cmd = topic_cmd(md, "orders", METADATA_CONFIG);
+		cmd.change_cnt = 1;
+		cmd.changes[0] = (struct topic_change){ .setting = cases[i].setting, .num = 1 };
+		if (cases[i].text) {
+			cmd.changes[0].text = cases[i].text;
+			cmd.changes[0].text_len = strlen(cases[i].text);
+		}
+		assert_int_equal(apply(md, &cmd), 0);
+		buf_init(&b);
+		metadata_encode(md, &b);
+		at = memmem(b.data, b.len, name, strlen(name));
+		assert_non_null(at);
+		at[strlen(name) + cases[i].at] += 4;
+		if (!cases[i].text) { /* room for the text, before the two empty lists */
+			size_t pos = (size_t)(at - b.data) + strlen(name) + 11;
+
+			buf_put_zero(&b, 4);
+			memmove(b.data + pos + 4, b.data + pos, b.len - pos - 4);
+			memcpy(b.data + pos, "text", 4);
+			buf_set_le64(&b, 8, le64_load(b.data + 8) + 4);
+		}
+		buf_set_le64(&b, b.len - 8, hash_xxh3(b.data, b.len - 8));
+		assert_int_equal(metadata_decode(b.data, b.len, &got), -EBADMSG);
+		buf_fini(&b);
+		metadata_free(md);
+	}
+}
+
 static void test_a_newer_snapshot_is_refused_as_such(void **state)
 {
 	struct metadata *md = fresh(), *ret = NULL;
@@ -665,6 +714,7 @@ int main(void)
 		cmocka_unit_test(test_replicas_are_equal),
 		cmocka_unit_test(test_every_damaged_byte_of_a_snapshot_is_noticed),
 		cmocka_unit_test(test_wrong_snapshots_with_right_checksums_are_harmless),
+		cmocka_unit_test(test_a_snapshot_with_idle_fields_is_none),
 		cmocka_unit_test(test_a_newer_snapshot_is_refused_as_such),
 		cmocka_unit_test(test_mutated_commands_are_harmless),
 		cmocka_unit_test(test_commands_are_decoded_as_they_were_encoded),

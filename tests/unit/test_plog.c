@@ -385,6 +385,93 @@ static void test_missing_files_are_faults(void **state)
 	}
 }
 
+/* The first segment, the last, and the only one: what they held is neither given nor passed. */
+static void test_missing_ends_are_faults(void **state)
+{
+	struct bench *b = *state;
+	struct disk *d = simdisk_disk(b->sd);
+	struct plog_point end;
+
+	fill(b, 40);
+	for (int64_t base = 0; base <= 80; base += 80) {
+		assert_int_equal(plog_point(&b->log, &end), 0);
+		assert_int_equal(disk_rename(d, path_of(base, "meta"), "elsewhere"), 0);
+		assert_int_equal(reopen(b, &end), 0);
+		assert_true(b->report.damaged || !base);
+		check_filled(b, (unsigned)base, (unsigned)MIN(base + 40, 100));
+		assert_int_equal(disk_rename(d, "elsewhere", path_of(base, "meta")), 0);
+		assert_int_equal(reopen(b, &end), 0);
+	}
+	check_filled(b, 0, 0);
+}
+
+static void test_missing_log_is_a_fault(void **state)
+{
+	struct bench *b = *state;
+	struct disk *d = simdisk_disk(b->sd);
+	struct plog_point end;
+	int64_t offset;
+	uint64_t pos;
+
+	fill(b, 200);
+	assert_int_equal(plog_point(&b->log, &end), 0);
+	assert_int_equal(disk_unlink(d, path_of(0, "meta")), 0);
+	assert_int_equal(reopen(b, &end), 0);
+	assert_true(b->report.damaged);
+	for (unsigned round = 0; round < 2; round++) {
+		assert_int_equal(plog_offset_to_pos(&b->log, 3, &pos), -EIO);
+		assert_int_equal(plog_pos_to_offset(&b->log, 3, &offset), -EIO);
+		assert_int_equal(plog_time_to_offset(&b->log, 3, &offset), 0);
+		assert_int_equal(offset, 100);
+		for (unsigned i = 0; i < 100; i++) {
+			const struct batch *batch;
+
+			assert_int_equal(plog_batch(&b->log, i, &batch), -EIO);
+			assert_int_equal(read_byte(b, i * 15), -EIO);
+		}
+		assert_non_null(strstr(b->log.fault, "missing"));
+		/* The log goes on behind it. */
+		if (!round)
+			append(b, 200, "behind\n", true);
+	}
+	assert_int_equal(read_byte(b, 1500), 'b');
+}
+
+/* Descriptions whose hashes fit, and that contradict each other: no writer makes them. */
+static void test_descriptions_out_of_order(void **state)
+{
+	static const size_t fields[] = { 48, 56, 64 }; /* offset, plain position, position */
+	struct bench *b = *state;
+	struct plog_point end;
+
+	fill(b, 40);
+	for (unsigned i = 0; i < ARRAY_CNT(fields); i++) {
+		uint8_t *meta, *desc;
+		uint64_t was;
+		size_t len;
+
+		assert_int_equal(plog_point(&b->log, &end), 0);
+		meta = simdisk_bytes(b->sd, path_of(40, "meta"), &len);
+		desc = meta + FORMAT_HEAD_LEN + 7 * FORMAT_BATCH_LEN;
+		was = le64_load(desc + fields[i]);
+		le64_store(desc + fields[i], 0);
+		le64_store(desc + 8,
+			   hash_xxh3_seed(desc + 16, FORMAT_BATCH_LEN - 16, le64_load(meta + 64)));
+		assert_int_equal(disk_unlink(simdisk_disk(b->sd), path_of(40, "index")), 0);
+		assert_int_equal(reopen(b, &end), 0);
+		check_filled(b, 40, 80);
+		assert_non_null(strstr(b->log.fault, path_of(40, "meta")));
+		meta = simdisk_bytes(b->sd, path_of(40, "meta"), &len);
+		desc = meta + FORMAT_HEAD_LEN + 7 * FORMAT_BATCH_LEN;
+		le64_store(desc + fields[i], was);
+		le64_store(desc + 8,
+			   hash_xxh3_seed(desc + 16, FORMAT_BATCH_LEN - 16, le64_load(meta + 64)));
+		assert_int_equal(reopen(b, &end), 0);
+		check_filled(b, 0, 0);
+		assert_int_equal(plog_flush_indexes(&b->log), 0);
+	}
+}
+
 static void test_damaged_head(void **state)
 {
 	struct bench *b = *state;
@@ -545,6 +632,9 @@ int main(void)
 		CASE(test_cut_file_below_the_floor),
 		CASE(test_torn_tail_is_cut),
 		CASE(test_missing_files_are_faults),
+		CASE(test_missing_ends_are_faults),
+		CASE(test_missing_log_is_a_fault),
+		CASE(test_descriptions_out_of_order),
 		CASE(test_damaged_head),
 		CASE(test_foreign_topic_is_not_touched),
 		CASE(test_foreign_files_are_left_alone),
