@@ -183,6 +183,31 @@ static void test_owed_lines_survive_a_kill(void **state)
 	assert_int_equal(batch->recs[1].timestamp_ms, 10);
 }
 
+/* What a cut stopped half-way leaves is values without description, never the other way round. */
+static void test_values_are_cut_before_descriptions(void **state)
+{
+	struct bench *b = *state;
+	struct buf calls;
+	char data[80], meta[80], *first;
+
+	append(b, 10, "a\n", false);
+	append(b, 11, "b\n", false);
+	simdisk_flip(b->sd, path_of(0, "data"), 2, 1);
+	buf_init(&calls);
+	simdisk_trace(b->sd, &calls);
+	assert_int_equal(reopen(b, NULL), 0);
+	simdisk_trace(b->sd, NULL);
+	buf_put_u8(&calls, 0);
+	assert_int_equal(b->log.next_offset, 1);
+	snprintf(data, sizeof(data), "truncate %s ", path_of(0, "data"));
+	snprintf(meta, sizeof(meta), "truncate %s ", path_of(0, "meta"));
+	first = strstr((char *)calls.data, "truncate ");
+	assert_non_null(first);
+	assert_memory_equal(first, data, strlen(data));
+	assert_non_null(strstr(first, meta));
+	buf_fini(&calls);
+}
+
 /* The room of a description is taken before its first line is. */
 static void test_description_needs_no_free_space(void **state)
 {
@@ -517,6 +542,7 @@ int main(void)
 		CASE(test_late_line_is_one_call),
 		CASE(test_lines_are_two_calls),
 		CASE(test_owed_lines_survive_a_kill),
+		CASE(test_values_are_cut_before_descriptions),
 		CASE(test_description_needs_no_free_space),
 		CASE(test_nth_call_fails),
 		CASE(test_flipped_value_is_not_served),
