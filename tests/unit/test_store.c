@@ -230,6 +230,29 @@ static void test_one_write_serves_all_that_wait(void **state)
 	assert_int_equal(store_fsync(f->s, p[0], NOW, 1), 0);
 }
 
+/* Who asks while the write is under way waits for it, too. */
+static void test_nobody_is_answered_before_the_write(void **state)
+{
+	struct fixture *f = *state;
+	struct plog *p;
+
+	open_ok(f);
+	tick(f, 1);
+	p = plog_ok(f, 0, &PLOG);
+	assert_int_equal(append(f, p, "first\n"), 0);
+	assert_int_equal(store_fsync(f->s, p, NOW, 1), -EINPROGRESS);
+	pump(f);
+	assert_int_equal(append(f, p, "second\n"), 0);
+	assert_int_equal(store_fsync(f->s, p, NOW, 2), -EINPROGRESS);
+	store_kick(f->s, NOW);
+	events(f);
+	assert_int_equal(f->synced, 1);
+	assert_int_equal(store_fsync(f->s, p, NOW, 3), -EINPROGRESS);
+	pump(f);
+	assert_int_equal(f->synced, 3);
+	assert_int_equal(f->last_token, 3);
+}
+
 static void test_without_a_ring_fsync_goes_in_place(void **state)
 {
 	struct fixture *f = *state;
@@ -625,6 +648,7 @@ int main(void)
 		CASE(test_a_directory_in_use_is_refused),
 		CASE(test_a_newer_version_is_left_untouched),
 		CASE(test_one_write_serves_all_that_wait),
+		CASE(test_nobody_is_answered_before_the_write),
 		CASE(test_without_a_ring_fsync_goes_in_place),
 		CASE(test_the_ring_goes_round),
 		CASE(test_a_failed_sync_stops_everything),
