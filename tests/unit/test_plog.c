@@ -208,6 +208,26 @@ static void test_values_are_cut_before_descriptions(void **state)
 	buf_fini(&calls);
 }
 
+/* The description was written, the values were not. */
+static void test_a_refused_append_leaves_nothing(void **state)
+{
+	struct bench *b = *state;
+	size_t data_len, meta_len, len;
+
+	append(b, 10, "a\nb\n", false);
+	simdisk_bytes(b->sd, path_of(0, "data"), &data_len);
+	simdisk_bytes(b->sd, path_of(0, "meta"), &meta_len);
+	simdisk_fail(b->sd, 2, 1, -ENOSPC);
+	assert_int_equal(try_append(b, 11, "c\nd\n", false), -ENOSPC);
+	simdisk_fail(b->sd, 0, 0, 0);
+	simdisk_bytes(b->sd, path_of(0, "data"), &len);
+	assert_int_equal(len, data_len);
+	simdisk_bytes(b->sd, path_of(0, "meta"), &len);
+	assert_int_equal(len, meta_len);
+	append(b, 12, "e\n", false);
+	assert_int_equal(b->log.next_offset, 3);
+}
+
 /* The room of a description is taken before its first line is. */
 static void test_description_needs_no_free_space(void **state)
 {
@@ -543,6 +563,7 @@ int main(void)
 		CASE(test_lines_are_two_calls),
 		CASE(test_owed_lines_survive_a_kill),
 		CASE(test_values_are_cut_before_descriptions),
+		CASE(test_a_refused_append_leaves_nothing),
 		CASE(test_description_needs_no_free_space),
 		CASE(test_nth_call_fails),
 		CASE(test_flipped_value_is_not_served),

@@ -450,6 +450,50 @@ static void test_a_raised_start_forgets_no_acknowledged_record(void **state)
 	}
 }
 
+/* A checkpoint comes; then another partition's write of the ring, and the power goes. */
+static void checkpoint_and_lose_power(struct fixture *f, uint64_t seed)
+{
+	struct store_stats a, b;
+	struct plog *p[2];
+
+	open_ok(f);
+	tick(f, 1);
+	for (unsigned i = 0; i < 2; i++) {
+		p[i] = plog_ok(f, i, &PLOG);
+		assert_int_equal(append(f, p[i], "first\n"), 0);
+		assert_int_equal(store_fsync(f->s, p[i], NOW, i), -EINPROGRESS);
+	}
+	pump(f);
+	for (unsigned i = 0; i < 2; i++) {
+		store_stats(f->s, &a);
+		assert_int_equal(append(f, p[i], "second\n"), 0);
+		assert_int_equal(store_fsync(f->s, p[i], NOW, i), -EINPROGRESS);
+		pump(f);
+		store_stats(f->s, &b);
+		assert_int_equal(b.journal_writes, a.journal_writes + 1);
+		if (i == 0)
+			tick(f, 6000);
+		store_stats(f->s, &b);
+		assert_int_equal(b.checkpoints, a.checkpoints + !i);
+	}
+	simdisk_crash(f->sim, seed);
+	bury(f);
+	open_ok(f);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(plog_ok(f, i, &PLOG)->next_offset, 2);
+}
+
+static void test_a_checkpoint_takes_nothing_from_the_ring_that_is_not_synced(void **state)
+{
+	for (uint64_t seed = 1; seed <= 8; seed++) {
+		void *one = NULL;
+
+		assert_int_equal(setup(&one), 0);
+		checkpoint_and_lose_power(one, seed);
+		assert_int_equal(teardown(&one), 0);
+	}
+}
+
 static void test_a_deleted_partition_is_gone(void **state)
 {
 	struct fixture *f = *state;
@@ -656,6 +700,7 @@ int main(void)
 		CASE(test_a_clock_jump_is_told_once),
 		CASE(test_retention_raises_the_start),
 		cmocka_unit_test(test_a_raised_start_forgets_no_acknowledged_record),
+		cmocka_unit_test(test_a_checkpoint_takes_nothing_from_the_ring_that_is_not_synced),
 		CASE(test_a_deleted_partition_is_gone),
 		CASE(test_partitions_of_a_long_name_are_deleted_one_by_one),
 		CASE(test_a_write_out_keeps_its_descriptor),
