@@ -208,6 +208,18 @@ static void test_values_are_cut_before_descriptions(void **state)
 	buf_fini(&calls);
 }
 
+static void test_owed_lines_that_changed_are_cut(void **state)
+{
+	struct bench *b = *state;
+
+	append(b, 10, "a\n", true);
+	append(b, 10, "b\n", true);
+	simdisk_flip(b->sd, path_of(0, "data"), 0, 1);
+	assert_int_equal(reopen(b, NULL), 0);
+	assert_int_equal(b->report.described_records, 0);
+	assert_int_equal(b->log.next_offset, 0);
+}
+
 /* The description was written, the values were not. */
 static void test_a_refused_append_leaves_nothing(void **state)
 {
@@ -563,6 +575,7 @@ int main(void)
 		CASE(test_lines_are_two_calls),
 		CASE(test_owed_lines_survive_a_kill),
 		CASE(test_values_are_cut_before_descriptions),
+		CASE(test_owed_lines_that_changed_are_cut),
 		CASE(test_a_refused_append_leaves_nothing),
 		CASE(test_description_needs_no_free_space),
 		CASE(test_nth_call_fails),
