@@ -24,6 +24,10 @@ with Broker():
                 got = os.read(fd, min(300000, 3 * MIB - at))
                 assert got == want[at:at + len(got)], f"{view} at {at}"
                 at += len(got)
+                # Also right after what lies further behind was forgotten.
+                if at >= MIB:
+                    assert os.pread(fd, 9, at - MIB) == want[at - MIB:at - MIB + 9], \
+                        f"{view}: a MiB behind {at}"
             for back in (1, 1000, MIB - 1, MIB):
                 length = min(back, 500)
                 assert os.pread(fd, length, at - back) == want[at - back:at - back + length], \

@@ -270,6 +270,24 @@ static void test_a_block_beyond_the_ring_is_none(void **state)
 	ring_free(r);
 }
 
+/* Each block is good and in its place, but they are of two writes. */
+static void test_blocks_of_two_writes_make_none(void **state)
+{
+	struct ring *r = ring_new(), *other = ring_new();
+	struct got *g = malloc(sizeof(*g));
+
+	put(r, 1, 5000);
+	flush_some(r, BLOCKS);
+	put(other, 2, 5000);
+	flush_some(other, BLOCKS);
+	assert_int_equal(scan(r, g).entries, 1);
+	memcpy(r->mem + JOURNAL_BLOCK, other->mem + JOURNAL_BLOCK, JOURNAL_BLOCK);
+	assert_int_equal(scan(r, g).entries, 0);
+	free(g);
+	ring_free(other);
+	ring_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +300,7 @@ int main(void)
 		cmocka_unit_test(test_a_bad_block_before_a_later_write_is_damage),
 		cmocka_unit_test(test_blocks_of_an_older_life_are_not_read),
 		cmocka_unit_test(test_a_block_beyond_the_ring_is_none),
+		cmocka_unit_test(test_blocks_of_two_writes_make_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -183,6 +183,63 @@ static void test_owed_lines_survive_a_kill(void **state)
 	assert_int_equal(batch->recs[1].timestamp_ms, 10);
 }
 
+/* What a cut stopped half-way leaves is values without description, never the other way round. */
+static void test_values_are_cut_before_descriptions(void **state)
+{
+	struct bench *b = *state;
+	struct buf calls;
+	char data[80], meta[80], *first;
+
+	append(b, 10, "a\n", false);
+	append(b, 11, "b\n", false);
+	simdisk_flip(b->sd, path_of(0, "data"), 2, 1);
+	buf_init(&calls);
+	simdisk_trace(b->sd, &calls);
+	assert_int_equal(reopen(b, NULL), 0);
+	simdisk_trace(b->sd, NULL);
+	buf_put_u8(&calls, 0);
+	assert_int_equal(b->log.next_offset, 1);
+	snprintf(data, sizeof(data), "truncate %s ", path_of(0, "data"));
+	snprintf(meta, sizeof(meta), "truncate %s ", path_of(0, "meta"));
+	first = strstr((char *)calls.data, "truncate ");
+	assert_non_null(first);
+	assert_memory_equal(first, data, strlen(data));
+	assert_non_null(strstr(first, meta));
+	buf_fini(&calls);
+}
+
+static void test_owed_lines_that_changed_are_cut(void **state)
+{
+	struct bench *b = *state;
+
+	append(b, 10, "a\n", true);
+	append(b, 10, "b\n", true);
+	simdisk_flip(b->sd, path_of(0, "data"), 0, 1);
+	assert_int_equal(reopen(b, NULL), 0);
+	assert_int_equal(b->report.described_records, 0);
+	assert_int_equal(b->log.next_offset, 0);
+}
+
+/* The description was written, the values were not. */
+static void test_a_refused_append_leaves_nothing(void **state)
+{
+	struct bench *b = *state;
+	size_t data_len, meta_len, len;
+
+	append(b, 10, "a\nb\n", false);
+	simdisk_bytes(b->sd, path_of(0, "data"), &data_len);
+	simdisk_bytes(b->sd, path_of(0, "meta"), &meta_len);
+	simdisk_fail(b->sd, 2, 1, -ENOSPC);
+	assert_int_equal(try_append(b, 11, "c\nd\n", false), -ENOSPC);
+	simdisk_fail(b->sd, 0, 0, 0);
+	simdisk_bytes(b->sd, path_of(0, "data"), &len);
+	assert_int_equal(len, data_len);
+	simdisk_bytes(b->sd, path_of(0, "meta"), &len);
+	assert_int_equal(len, meta_len);
+	append(b, 12, "e\n", false);
+	assert_int_equal(b->log.next_offset, 3);
+}
+
 /* The room of a description is taken before its first line is. */
 static void test_description_needs_no_free_space(void **state)
 {
@@ -622,6 +679,9 @@ int main(void)
 		CASE(test_late_line_is_one_call),
 		CASE(test_lines_are_two_calls),
 		CASE(test_owed_lines_survive_a_kill),
+		CASE(test_values_are_cut_before_descriptions),
+		CASE(test_owed_lines_that_changed_are_cut),
+		CASE(test_a_refused_append_leaves_nothing),
 		CASE(test_description_needs_no_free_space),
 		CASE(test_nth_call_fails),
 		CASE(test_flipped_value_is_not_served),

@@ -230,6 +230,29 @@ static void test_one_write_serves_all_that_wait(void **state)
 	assert_int_equal(store_fsync(f->s, p[0], NOW, 1), 0);
 }
 
+/* Who asks while the write is under way waits for it, too. */
+static void test_nobody_is_answered_before_the_write(void **state)
+{
+	struct fixture *f = *state;
+	struct plog *p;
+
+	open_ok(f);
+	tick(f, 1);
+	p = plog_ok(f, 0, &PLOG);
+	assert_int_equal(append(f, p, "first\n"), 0);
+	assert_int_equal(store_fsync(f->s, p, NOW, 1), -EINPROGRESS);
+	pump(f);
+	assert_int_equal(append(f, p, "second\n"), 0);
+	assert_int_equal(store_fsync(f->s, p, NOW, 2), -EINPROGRESS);
+	store_kick(f->s, NOW);
+	events(f);
+	assert_int_equal(f->synced, 1);
+	assert_int_equal(store_fsync(f->s, p, NOW, 3), -EINPROGRESS);
+	pump(f);
+	assert_int_equal(f->synced, 3);
+	assert_int_equal(f->last_token, 3);
+}
+
 static void test_without_a_ring_fsync_goes_in_place(void **state)
 {
 	struct fixture *f = *state;
@@ -423,6 +446,50 @@ static void test_a_raised_start_forgets_no_acknowledged_record(void **state)
 
 		assert_int_equal(setup(&one), 0);
 		raise_and_lose_power(one, seed);
+		assert_int_equal(teardown(&one), 0);
+	}
+}
+
+/* A checkpoint comes; then another partition's write of the ring, and the power goes. */
+static void checkpoint_and_lose_power(struct fixture *f, uint64_t seed)
+{
+	struct store_stats a, b;
+	struct plog *p[2];
+
+	open_ok(f);
+	tick(f, 1);
+	for (unsigned i = 0; i < 2; i++) {
+		p[i] = plog_ok(f, i, &PLOG);
+		assert_int_equal(append(f, p[i], "first\n"), 0);
+		assert_int_equal(store_fsync(f->s, p[i], NOW, i), -EINPROGRESS);
+	}
+	pump(f);
+	for (unsigned i = 0; i < 2; i++) {
+		store_stats(f->s, &a);
+		assert_int_equal(append(f, p[i], "second\n"), 0);
+		assert_int_equal(store_fsync(f->s, p[i], NOW, i), -EINPROGRESS);
+		pump(f);
+		store_stats(f->s, &b);
+		assert_int_equal(b.journal_writes, a.journal_writes + 1);
+		if (i == 0)
+			tick(f, 6000);
+		store_stats(f->s, &b);
+		assert_int_equal(b.checkpoints, a.checkpoints + !i);
+	}
+	simdisk_crash(f->sim, seed);
+	bury(f);
+	open_ok(f);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(plog_ok(f, i, &PLOG)->next_offset, 2);
+}
+
+static void test_a_checkpoint_takes_nothing_from_the_ring_that_is_not_synced(void **state)
+{
+	for (uint64_t seed = 1; seed <= 8; seed++) {
+		void *one = NULL;
+
+		assert_int_equal(setup(&one), 0);
+		checkpoint_and_lose_power(one, seed);
 		assert_int_equal(teardown(&one), 0);
 	}
 }
@@ -746,6 +813,7 @@ int main(void)
 		CASE(test_a_directory_in_use_is_refused),
 		CASE(test_a_newer_version_is_left_untouched),
 		CASE(test_one_write_serves_all_that_wait),
+		CASE(test_nobody_is_answered_before_the_write),
 		CASE(test_without_a_ring_fsync_goes_in_place),
 		CASE(test_the_ring_goes_round),
 		CASE(test_a_failed_sync_stops_everything),
@@ -753,6 +821,7 @@ int main(void)
 		CASE(test_a_clock_jump_is_told_once),
 		CASE(test_retention_raises_the_start),
 		cmocka_unit_test(test_a_raised_start_forgets_no_acknowledged_record),
+		cmocka_unit_test(test_a_checkpoint_takes_nothing_from_the_ring_that_is_not_synced),
 		CASE(test_a_deleted_partition_is_gone),
 		CASE(test_partitions_of_a_long_name_are_deleted_one_by_one),
 		CASE(test_a_write_out_keeps_its_descriptor),

@@ -1,0 +1,165 @@
+/* A change of metadata is appended, made stable, applied, and then answered, in this order. */
+#include "daemon/base/log.h"
+#include "daemon/metalog.h"
+#include "tests/lib/simdisk.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define NOW 1770028200000
+
+struct fixture {
+	struct simdisk *sim;
+	struct disk *d;
+	struct store *s;
+	struct metalog *m;
+	unsigned applied;
+	uint64_t last_token;
+	int last_err;
+};
+
+static void on_applied(void *ctx, const struct metadata_result *res, uint64_t token)
+{
+	struct fixture *f = ctx;
+
+	f->applied++;
+	f->last_token = token;
+	f->last_err = res->err;
+}
+
+static void open_ok(struct fixture *f)
+{
+	struct store_config config = { .reserve_bytes = 1 << 20, .dirty_bytes_max = 1 << 20 };
+	struct store_open_report rep;
+	char sentence[SENTENCE_MAX];
+
+	assert_int_equal(store_open(f->d, &config, NOW, &f->s, &rep), 0);
+	assert_int_equal(metalog_open(f->s, NOW, on_applied, f, &f->m, sentence), 0);
+}
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+	f->sim = simdisk_new(7);
+	f->d = simdisk_disk(f->sim);
+	open_ok(f);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	metalog_free(f->m);
+	store_free(f->s);
+	simdisk_free(f->sim);
+	free(f);
+	return 0;
+}
+
+static void pump(struct fixture *f)
+{
+	struct disk_req *req;
+	struct store_event e;
+
+	store_kick(f->s, NOW);
+	while ((req = disk_reap(f->d)))
+		store_on_disk(f->s, req, NOW);
+	for (store_next_event(f->s, &e); e.kind != STORE_NONE; store_next_event(f->s, &e)) {
+		assert_int_equal(e.kind, STORE_SYNCED);
+		assert_true(e.token & METALOG_TOKEN);
+		metalog_on_synced(f->m, e.token, NOW);
+	}
+}
+
+static int propose(struct fixture *f, const char *name, uint8_t number)
+{
+	struct metadata_cmd cmd = { .kind = METADATA_CREATE,
+				    .time_ms = NOW,
+				    .topic_id = { number, 1 },
+				    .partition_cnt = 1,
+				    .mode = 0755 };
+	char sentence[SENTENCE_MAX];
+
+	snprintf(cmd.name, sizeof(cmd.name), "%s", name);
+	return metalog_propose(f->m, &cmd, NOW, number, sentence);
+}
+
+static bool is_there(struct fixture *f, const char *name)
+{
+	return metadata_find_topic(metalog_state(f->m), name) != NULL;
+}
+
+static int dead_close(struct disk *d, int fd)
+{
+	return 0;
+}
+
+static void dead_unmap(struct disk *d, void *mem, size_t len)
+{
+}
+
+static void lose_power(struct fixture *f)
+{
+	static const struct disk_ops DEAD = { .close = dead_close, .unmap = dead_unmap };
+	const struct disk_ops *ops = f->d->ops;
+
+	simdisk_crash(f->sim, 1);
+	f->d->ops = &DEAD;
+	metalog_free(f->m);
+	store_free(f->s);
+	f->d->ops = ops;
+	open_ok(f);
+}
+
+static void test_a_change_is_answered_when_it_is_stable(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(propose(f, "orders", 1), -EINPROGRESS);
+	assert_int_equal(propose(f, "events", 2), -EINPROGRESS);
+	assert_int_equal(f->applied, 0);
+	assert_false(is_there(f, "orders"));
+	assert_false(metalog_is_idle(f->m));
+	pump(f);
+	assert_int_equal(f->applied, 2);
+	assert_int_equal(f->last_token, 2);
+	assert_int_equal(f->last_err, 0);
+	assert_true(metalog_is_idle(f->m));
+	assert_true(is_there(f, "orders"));
+}
+
+static void test_what_was_answered_survives_a_power_loss(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t term = metalog_term(f->m);
+
+	assert_int_equal(propose(f, "orders", 1), -EINPROGRESS);
+	pump(f);
+	assert_int_equal(f->applied, 1);
+	lose_power(f);
+	assert_true(is_there(f, "orders"));
+	assert_true(metalog_term(f->m) > term);
+	assert_int_equal(f->applied, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_a_change_is_answered_when_it_is_stable, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_what_was_answered_survives_a_power_loss,
+						set_up, tear_down),
+	};
+
+	log_set_level(LOG_NONE);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
