@@ -56,7 +56,8 @@ unit_fusefs_TESTS := tests/unit/test_errors.c tests/unit/test_lock.c tests/unit/
 unit_daemon_TESTS := tests/unit/test_config.c tests/unit/test_options.c
 # These are linked with all layers.
 sim_TESTS := tests/sim/model_plog.c
-fault_TESTS := tests/fault/sweep_store.c tests/fault/sweep_topics.c
+fault_TESTS := tests/fault/sweep_store.c tests/fault/sweep_topics.c \
+	tests/fault/same_calls.c
 fuzz_TESTS :=
 # What several tests share; linked into each that uses it.
 testlib_SRC := tests/lib/simdisk.c tests/lib/simdisk_crash.c
