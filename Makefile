@@ -188,8 +188,8 @@ check-mount: setup-test ## mount cases, [CASE=name] one of them, [REFUSE=io_urin
 		$(if $(REFUSE),--refuse '$(REFUSE)') mount
 
 .PHONY: check-long
-check-long: setup-test ## simulation and faults for long, [SEED=n] again as a failed run printed it
-	@$(SUITE) --long $(if $(SEED),--seed '$(SEED)') sim fault
+check-long: setup-test ## simulation, faults, kills for long, [SEED=n] again as printed
+	@$(SUITE) --long $(if $(SEED),--seed '$(SEED)') sim fault mount-long
 
 .PHONY: fuzz
 fuzz: setup-test ## each fuzzer for [SECONDS=60]

@@ -472,9 +472,11 @@ static void recover_and_check(struct run *r, bool power_loss, uint64_t seed, uin
 	r->store = NULL;
 }
 
-static void sweep(bool (*run_scenario)(struct run *), uint64_t seed, bool power_loss)
+static void sweep(bool (*run_scenario)(struct run *), uint64_t seed, bool power_loss,
+		  uint64_t stride)
 {
-	for (uint64_t n = 1;; n++) {
+	printf("# seed %llu\n", (unsigned long long)seed);
+	for (uint64_t n = 1;; n += stride) {
 		struct run *r = malloc(sizeof(*r));
 		bool ended;
 
@@ -491,39 +493,50 @@ static void sweep(bool (*run_scenario)(struct run *), uint64_t seed, bool power_
 	}
 }
 
-static uint64_t env_seeds(void)
+static uint64_t env_number(const char *name, uint64_t otherwise)
 {
-	const char *text = getenv("SWEEP_SEEDS");
+	const char *text = getenv(name);
 
-	return text ? strtoull(text, NULL, 10) : 2;
+	return text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static bool is_long(void)
+{
+	return getenv("TOPICFS_LONG") != NULL;
+}
+
+/* The seeds of one test: cnt times what SWEEP_SEEDS or TOPICFS_LONG ask for, from TOPICFS_SEED on.
+ */
+static void sweep_seeds(bool (*run_scenario)(struct run *), uint64_t cnt, bool power_loss,
+			uint64_t stride)
+{
+	uint64_t first = env_number("TOPICFS_SEED", 1);
+
+	cnt *= env_number("SWEEP_SEEDS", is_long() ? 40 : 1);
+	for (uint64_t seed = first; seed < first + cnt; seed++)
+		sweep(run_scenario, seed, power_loss, is_long() ? 1 : stride);
 }
 
 static void test_kill_after_each_call(void **state)
 {
-	for (uint64_t seed = 1; seed <= env_seeds(); seed++)
-		sweep(scenario, seed, false);
+	sweep_seeds(scenario, 2, false, 1);
 }
 
 static void test_power_loss_after_each_call(void **state)
 {
-	for (uint64_t seed = 1; seed <= 2 * env_seeds(); seed++)
-		sweep(scenario, seed, true);
+	sweep_seeds(scenario, 4, true, 1);
 }
 
 static void test_without_a_journal(void **state)
 {
-	for (uint64_t seed = 1; seed <= env_seeds() / 2; seed++) {
-		sweep(scenario_in_place, seed, false);
-		sweep(scenario_in_place, seed, true);
-	}
+	sweep_seeds(scenario_in_place, 1, false, 2);
+	sweep_seeds(scenario_in_place, 1, true, 2);
 }
 
 static void test_while_the_journal_goes_round(void **state)
 {
-	for (uint64_t seed = 1; seed <= env_seeds() / 2; seed++) {
-		sweep(scenario_ring, seed, false);
-		sweep(scenario_ring, seed, true);
-	}
+	sweep_seeds(scenario_ring, 1, false, 3);
+	sweep_seeds(scenario_ring, 1, true, 3);
 }
 
 static void fail_each(int err)

@@ -62,7 +62,8 @@ with Broker() as broker:
     make_topic("keep")
     append("t/0", b"one\n")
     faults = []
-    for mode in (0o777, 0o755, 0o750, 0o700, 0o770, 0o111, 0o333, 0o555, 0o666, 0o644, 0o000, 0o711):
+    for mode in (0o777, 0o755, 0o750, 0o700, 0o770, 0o111, 0o333, 0o555, 0o666, 0o644, 0o000,
+                 0o711):
         os.chmod(topic("t"), mode)
         os.chown(topic("t"), 2001, 3001)
         for user, (uid, gid) in USERS.items():
