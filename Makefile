@@ -59,12 +59,14 @@ unit_daemon_TESTS := tests/unit/test_config.c tests/unit/test_options.c \
 	tests/unit/test_metalog.c
 # These are linked with all layers.
 sim_TESTS := tests/sim/model_plog.c
-fault_TESTS := tests/fault/sweep_store.c
+fault_TESTS := tests/fault/sweep_store.c tests/fault/sweep_topics.c \
+	tests/fault/same_calls.c
 fuzz_TESTS := tests/fuzz/batch.c tests/fuzz/broker_config.c tests/fuzz/checkpoint.c \
 	tests/fuzz/debt.c tests/fuzz/headers.c tests/fuzz/index.c tests/fuzz/journal.c \
 	tests/fuzz/json.c tests/fuzz/json_text.c tests/fuzz/metadata_cmd.c \
-	tests/fuzz/metadata_snapshot.c tests/fuzz/name.c \
-	tests/fuzz/plog.c tests/fuzz/rfc3339.c tests/fuzz/segment_head.c tests/fuzz/topic_config.c tests/fuzz/view.c
+	tests/fuzz/metadata_snapshot.c tests/fuzz/name.c tests/fuzz/plog.c \
+	tests/fuzz/rfc3339.c tests/fuzz/segment_head.c tests/fuzz/topic_config.c \
+	tests/fuzz/view.c
 # What several tests share; linked into each that uses it.
 testlib_SRC := tests/lib/simdisk.c tests/lib/simdisk_crash.c tests/lib/fuzz.c
 # What makes the files of tests/golden.
@@ -195,8 +197,8 @@ check-mount: setup-test ## mount cases, [CASE=name] one of them, [REFUSE=io_urin
 		$(if $(REFUSE),--refuse '$(REFUSE)') mount
 
 .PHONY: check-long
-check-long: setup-test ## simulation and faults for long, [SEED=n] again as a failed run printed it
-	@$(SUITE) --long $(if $(SEED),--seed '$(SEED)') sim fault
+check-long: setup-test ## simulation, faults, kills for long, [SEED=n] again as printed
+	@$(SUITE) --long $(if $(SEED),--seed '$(SEED)') sim fault mount-long
 
 .PHONY: fuzz
 fuzz: setup-test ## each fuzzer for [SECONDS=60]

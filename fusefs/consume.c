@@ -282,6 +282,24 @@ static void hold(struct handle *h, struct segment *seg)
 	segment_ref(seg);
 }
 
+/*
+ * After the answer: holding one segment may let go the last ref of another that retention removed,
+ * whose descriptor is then closed.
+ */
+static void hold_all(struct handle *h, const struct answer *a)
+{
+	for (unsigned i = 0; i < a->cnt; i++) {
+		if (!a->zero_len[i])
+			segment_ref(a->extents[i].seg);
+	}
+	for (unsigned i = 0; i < a->cnt; i++) {
+		if (a->zero_len[i])
+			continue;
+		hold(h, a->extents[i].seg);
+		segment_unref(a->extents[i].seg);
+	}
+}
+
 /* -EAGAIN: some of the bytes are cold, nothing was answered. */
 static int reply_copied(struct fs *fs, fuse_req_t req, struct handle *h, struct parked *p,
 			struct answer *a)
@@ -387,15 +405,12 @@ static void finish(struct fs *fs, fuse_req_t req, struct handle *h, struct parke
 		consume_warm(fs, req, h, h->part->log, size, off, flags, p);
 		return;
 	}
-	for (unsigned i = 0; i < a->cnt; i++) {
-		if (!a->zero_len[i])
-			hold(h, a->extents[i].seg);
-	}
 	h->part->bytes_out += a->len;
 	if (off <= h->frontier && h->run_cnt)
 		h->frontier = MAX(h->frontier, off + a->len);
 	if (!copy)
 		reply_spliced(fs, req, p, a);
+	hold_all(h, a);
 }
 
 /* Where stream position off lies in the plain file, and how far that run goes. False: not held. */

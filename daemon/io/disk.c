@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 /* How long a lock that another process holds is asked for, and how often. */
-#define LOCK_WAIT_MS 1000U
+#define LOCK_WAIT_MS 3000U
 #define LOCK_POLL_MS 5U
 
 #define IO_POOL_THREADS_DEFAULT 3U

@@ -25,6 +25,7 @@
 #define PARTS 3
 #define RECORDS_MAX 512
 #define STEPS 60
+#define BLOCK 4096U
 
 struct model {
 	uint32_t len[RECORDS_MAX]; /* of each value, its newline counted */
@@ -43,7 +44,8 @@ struct run {
 	int64_t waiting[PARTS]; /* appended when the fsync was asked for; -1: none */
 	uint64_t rnd, seed;
 	int64_t now_ms, mono_ms;
-	bool failed; /* a call failed: the process would stop */
+	bool failed;   /* a call failed: the process would stop */
+	bool in_place; /* there is no journal */
 	unsigned label;
 };
 
@@ -65,10 +67,10 @@ static uint32_t value_make(unsigned part, int64_t offset, char *buf)
 	return n + extra + 1;
 }
 
-static struct store_config store_config_make(void)
+static struct store_config store_config_make(const struct run *r)
 {
 	return (struct store_config){
-		.journal_bytes = 1024 * 1024,
+		.journal_bytes = r->in_place ? 0 : 1024 * 1024,
 		.reserve_bytes = 1024,
 		.retention_check_ms = 40,
 		.dirty_bytes_max = 4096,
@@ -88,7 +90,7 @@ static struct plog_config plog_config_make(unsigned part)
 
 static int run_open(struct run *r, struct store_open_report *rep)
 {
-	struct store_config sc = store_config_make();
+	struct store_config sc = store_config_make(r);
 	int err;
 
 	r->disk->nowait = false;
@@ -278,6 +280,49 @@ static bool scenario(struct run *r)
 	return true;
 }
 
+/* No journal: every fsync goes in place. */
+static bool scenario_in_place(struct run *r)
+{
+	r->in_place = true;
+	simdisk_stop_after(r->sim, r->label);
+	return scenario(r);
+}
+
+/* The ring is nearly full; what is swept is where it begins anew. */
+static bool scenario_ring(struct run *r)
+{
+	struct store_open_report rep;
+	struct store_stats before, after;
+
+	simdisk_stop_after(r->sim, ~0ULL);
+	if (run_open(r, &rep))
+		return false;
+	for (unsigned i = 0; i < 262 && !r->failed; i++) {
+		if (i == 248) {
+			store_stats(r->store, &before);
+			simdisk_stop_after(r->sim, r->label);
+		}
+		step_lines(r, i % PARTS);
+		if (!r->failed)
+			step_fsync(r, i % PARTS);
+		r->now_ms += 4;
+		r->mono_ms += 4;
+		if (!r->failed)
+			run_pump(r);
+		if (!r->failed && i % 8 == 0) {
+			store_tick(r->store, r->now_ms, r->mono_ms);
+			run_pump(r);
+		}
+	}
+	if (r->failed)
+		return false;
+	store_stats(r->store, &after);
+	/* Each write takes a block at least: the last ones stand at the begin again. */
+	assert_true(before.journal_writes * BLOCK < before.journal_bytes);
+	assert_true(after.journal_writes * BLOCK > after.journal_bytes);
+	return true;
+}
+
 static void check_records(struct run *r, unsigned i)
 {
 	struct plog *p = r->plogs[i];
@@ -430,8 +475,10 @@ static void recover_and_check(struct run *r, bool power_loss, uint64_t seed, uin
 	r->store = NULL;
 }
 
-static void sweep(uint64_t seed, bool power_loss, uint64_t stride)
+static void sweep(bool (*run_scenario)(struct run *), uint64_t seed, bool power_loss,
+		  uint64_t stride)
 {
+	printf("# seed %llu\n", (unsigned long long)seed);
 	for (uint64_t n = 1;; n += stride) {
 		struct run *r = malloc(sizeof(*r));
 		bool ended;
@@ -440,7 +487,7 @@ static void sweep(uint64_t seed, bool power_loss, uint64_t stride)
 		run_init(r, seed);
 		r->label = (unsigned)n;
 		simdisk_stop_after(r->sim, n);
-		ended = scenario(r);
+		ended = run_scenario(r);
 		recover_and_check(r, power_loss, seed * 1000 + n, n % 3 ? 0 : 1 + n % 97);
 		simdisk_free(r->sim);
 		free(r);
@@ -449,23 +496,50 @@ static void sweep(uint64_t seed, bool power_loss, uint64_t stride)
 	}
 }
 
-static uint64_t env_seeds(void)
+static uint64_t env_number(const char *name, uint64_t otherwise)
 {
-	const char *text = getenv("SWEEP_SEEDS");
+	const char *text = getenv(name);
 
-	return text ? strtoull(text, NULL, 10) : 2;
+	return text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static bool is_long(void)
+{
+	return getenv("TOPICFS_LONG") != NULL;
+}
+
+/* The seeds of one test: cnt times what SWEEP_SEEDS or TOPICFS_LONG ask for, from TOPICFS_SEED on.
+ */
+static void sweep_seeds(bool (*run_scenario)(struct run *), uint64_t cnt, bool power_loss,
+			uint64_t stride)
+{
+	uint64_t first = env_number("TOPICFS_SEED", 1);
+
+	cnt *= env_number("SWEEP_SEEDS", is_long() ? 40 : 1);
+	for (uint64_t seed = first; seed < first + cnt; seed++)
+		sweep(run_scenario, seed, power_loss, is_long() ? 1 : stride);
 }
 
 static void test_kill_after_each_call(void **state)
 {
-	for (uint64_t seed = 1; seed <= env_seeds(); seed++)
-		sweep(seed, false, 1);
+	sweep_seeds(scenario, 2, false, 1);
 }
 
 static void test_power_loss_after_each_call(void **state)
 {
-	for (uint64_t seed = 1; seed <= 2 * env_seeds(); seed++)
-		sweep(seed, true, 1);
+	sweep_seeds(scenario, 4, true, 1);
+}
+
+static void test_without_a_journal(void **state)
+{
+	sweep_seeds(scenario_in_place, 1, false, 2);
+	sweep_seeds(scenario_in_place, 1, true, 2);
+}
+
+static void test_while_the_journal_goes_round(void **state)
+{
+	sweep_seeds(scenario_ring, 1, false, 3);
+	sweep_seeds(scenario_ring, 1, true, 3);
 }
 
 static void fail_each(int err)
@@ -516,6 +590,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kill_after_each_call),
 		cmocka_unit_test(test_power_loss_after_each_call),
+		cmocka_unit_test(test_without_a_journal),
+		cmocka_unit_test(test_while_the_journal_goes_round),
 		cmocka_unit_test(test_each_call_fails_with_eio),
 		cmocka_unit_test(test_each_call_fails_with_enospc),
 		cmocka_unit_test(test_each_call_is_interrupted_or_short),

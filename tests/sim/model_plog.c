@@ -4,7 +4,9 @@
  *
  *   model_plog [COUNT [FIRST_SEED]]
  *
- * A failure prints the seed; "model_plog 1 SEED" repeats it alone.
+ * 10,000 seeds from 1 (TOPICFS_SEED) on, or those that fit into SHORT_SECONDS; with TOPICFS_LONG
+ * without end from a seed that is printed, for half an hour (TOPICFS_LONG_SECONDS). A failure
+ * prints the seed; "model_plog 1 SEED" repeats it alone.
  */
 #include "daemon/store/plog.h"
 #include "daemon/store/segment.h"
@@ -12,12 +14,19 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #define RECORDS_MAX 4096U
 #define VALUE_MAX 3000U
 #define OPS 120U
+/* Of a run that is not long: a busy machine does fewer seeds, and the last line says how many. */
+#define SHORT_SECONDS 150
 
 struct model_record {
 	uint8_t *value;
@@ -623,17 +632,69 @@ static void run(struct model *m, uint64_t seed)
 	forget_from(m, 0);
 }
 
-int main(int argc, char **argv)
+static uint64_t env_number(const char *name, uint64_t otherwise)
 {
-	uint64_t cnt = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000;
-	uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
+	const char *text = getenv(name);
+
+	return text && *text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+/* Every step-th seed from first on, below end, until the clock shows until. */
+static void run_some(uint64_t first, uint64_t end, uint64_t step, time_t until, atomic_ullong *done)
+{
 	struct model *m = calloc(1, sizeof(*m));
+	uint64_t seed = first;
 
 	if (!m)
-		return 1;
-	for (uint64_t seed = first; seed < first + cnt; seed++)
+		abort();
+	for (; seed < end && time(NULL) < until; seed += step) {
 		run(m, seed);
-	printf("1..1\nok 1 - %" PRIu64 " seeds from %" PRIu64 " on\n", cnt, first);
+		atomic_fetch_add(done, 1);
+	}
 	free(m);
-	return 0;
+}
+
+/* One process for each of jobs; whether all came to their end. */
+static bool run_jobs(uint64_t first, uint64_t end, uint64_t jobs, time_t until, atomic_ullong *done)
+{
+	bool good = true;
+
+	fflush(stdout);
+	for (uint64_t i = 0; i < jobs; i++) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			run_some(first + i, end, jobs, until, done);
+			_exit(0);
+		}
+		good &= pid > 0;
+	}
+	for (int status; wait(&status) > 0;)
+		good &= !status;
+	return good;
+}
+
+int main(int argc, char **argv)
+{
+	bool is_long = getenv("TOPICFS_LONG") != NULL;
+	time_t begin = time(NULL);
+	uint64_t cnt = argc > 1 ? strtoull(argv[1], NULL, 10) : 10000;
+	uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 10)
+				  : env_number("TOPICFS_SEED", is_long ? (uint64_t)begin << 20 : 1);
+	uint64_t end = is_long && argc < 2 ? UINT64_MAX : first + cnt;
+	long jobs = cnt > 1 ? sysconf(_SC_NPROCESSORS_ONLN) : 1;
+	atomic_ullong *done = mmap(NULL, sizeof(*done), PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	bool good;
+
+	if (done == MAP_FAILED)
+		return 1;
+	printf("1..1\n# seeds from %" PRIu64 " on\n", first);
+	good = run_jobs(
+		first, end, jobs > 0 ? (uint64_t)jobs : 1,
+		begin + (time_t)env_number("TOPICFS_LONG_SECONDS", is_long ? 1800 : SHORT_SECONDS),
+		done);
+	printf("%s 1 - %llu seeds from %" PRIu64 " on\n", good && *done ? "ok" : "not ok",
+	       (unsigned long long)*done, first);
+	return !good;
 }
