@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# Segments that retention removed while several readers held one each are still given, also where one
-# answer spans them and its reader lets the first go.
+# Segments that retention removed while several readers held one each are still given, also where
+# one answer spans them and its reader lets the first go.
 from t import *
 
 LINE = b"record %05d " + b"." * 80 + b"\n"

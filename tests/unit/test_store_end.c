@@ -1,0 +1,333 @@
+/*
+ * What ends: partitions that are deleted, stops, lives that left something behind, lost files.
+ */
+#include "tests/lib/store_fixture.h"
+
+static void test_a_deleted_partition_is_gone(void **state)
+{
+	struct fixture *f = *state;
+	struct plog *p;
+	size_t len;
+	unsigned names = 0;
+
+	open_ok(f);
+	p = plog_ok(f, 0, &PLOG);
+	assert_int_equal(append(f, p, "line\n"), 0);
+	assert_true(store_has(f->s, "orders", ID, 0));
+	assert_false(store_has(f->s, "orders", OTHER_ID, 0));
+	assert_int_equal(store_delete(f->s, "orders", ID, 0), 0);
+	assert_false(store_has(f->s, "orders", ID, 0));
+	assert_null(simdisk_bytes(f->sim, "orders-0/00000000000000000000.data", &len));
+	for (unsigned i = 0; i < 5; i++)
+		tick(f, 100);
+	assert_int_equal(disk_list(f->d, ".", count_name, &names), 0);
+	/* journal, checkpoint, debts, meta.properties */
+	assert_int_equal(names, 4);
+}
+
+static int count_gone(void *ctx, const char *name)
+{
+	size_t len = strlen(name);
+
+	*(unsigned *)ctx += len > 5 && !strcmp(name + len - 5, ".gone");
+	return 0;
+}
+
+static void test_partitions_of_a_long_name_are_deleted_one_by_one(void **state)
+{
+	struct fixture *f = *state;
+	char topic[250];
+	struct plog *p;
+	unsigned gone = 0;
+
+	memset(topic, 't', 249);
+	topic[249] = '\0';
+	open_ok(f);
+	for (uint32_t i = 0; i < 11; i++) {
+		assert_int_equal(store_plog(f->s, topic, ID, i, &PLOG, true, NOW, &p), 0);
+		assert_int_equal(append(f, p, "line\n"), 0);
+	}
+	for (uint32_t i = 0; i < 11; i++)
+		assert_int_equal(store_delete(f->s, topic, ID, i), 0);
+	assert_int_equal(disk_list(f->d, ".", count_gone, &gone), 0);
+	assert_int_equal(gone, 11);
+}
+
+/* A partition is deleted while bytes of it are being written out. */
+static void test_a_write_out_keeps_its_descriptor(void **state)
+{
+	struct fixture *f = *state;
+	struct plog *p;
+	char line[70000];
+
+	memset(line, 'x', sizeof(line));
+	memcpy(line + sizeof(line) - 2, "\n", 2);
+	f->config.dirty_bytes_max = 1;
+	open_ok(f);
+	tick(f, 1);
+	/* The simulated disk does some requests at once, and some when they are reaped. */
+	for (uint32_t i = 0; i < 8; i++) {
+		p = plog_ok(f, i, &PLOG);
+		assert_int_equal(append(f, p, line), 0);
+		f->mono_ms++;
+		store_tick(f->s, NOW, f->mono_ms);
+		assert_int_equal(store_delete(f->s, "orders", ID, i), 0);
+		pump(f);
+		tick(f, 1);
+	}
+	assert_int_equal(f->failed, 0);
+}
+
+static void test_the_checkpoint_grows_while_one_is_being_written(void **state)
+{
+	struct fixture *f = *state;
+	struct store_open_report rep;
+	struct plog *p;
+
+	for (unsigned turn = 0; turn < 4; turn++) {
+		open_ok(f);
+		tick(f, 1);
+		p = plog_ok(f, 0, &PLOG);
+		assert_int_equal(append(f, p, "line\n"), 0);
+		assert_int_equal(store_fsync(f->s, p, NOW, 1), -EINPROGRESS);
+		pump(f);
+		/* It is on its way, and has not been reaped. */
+		f->mono_ms += 6000;
+		store_tick(f->s, NOW, f->mono_ms);
+		for (uint32_t i = 0; i < 900U << turn; i++)
+			plog_ok(f, i, &PLOG);
+		pump(f);
+		tick(f, 6000);
+		assert_int_equal(f->failed, 0);
+		simdisk_kill(f->sim);
+		bury(f);
+		rep = open_ok(f);
+		assert_int_equal(rep.damaged, 0);
+		assert_int_equal(plog_ok(f, 0, &PLOG)->next_offset, turn + 1);
+		close_ok(f);
+	}
+}
+
+/* The n-th call of a clean stop fails, and then the power goes: what was acknowledged is there,
+ * whether the stop called itself clean or not. */
+static bool stop_and_lose_power(struct fixture *f, uint64_t nth, int err_told)
+{
+	const struct batch *b;
+	struct plog *p;
+	uint64_t failed;
+	int err;
+
+	open_ok(f);
+	tick(f, 1);
+	p = plog_ok(f, 0, &PLOG);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(append(f, p, "line\n"), 0);
+		assert_int_equal(store_fsync(f->s, p, NOW, i), -EINPROGRESS);
+		pump(f);
+	}
+	assert_int_equal(f->synced, 3);
+	simdisk_fail(f->sim, nth, 1, err_told);
+	err = store_close(f->s, NOW);
+	f->s = NULL;
+	failed = simdisk_failed_cnt(f->sim);
+	simdisk_fail(f->sim, 0, 0, 0);
+	assert_true(failed || !err);
+	simdisk_crash(f->sim, nth);
+	open_ok(f);
+	p = plog_ok(f, 0, &PLOG);
+	assert_int_equal(p->next_offset, 3);
+	for (int64_t o = 0; o < 3; o++)
+		assert_int_equal(plog_batch(p, o, &b), 0);
+	close_ok(f);
+	return failed;
+}
+
+static void test_a_stop_that_fails_is_not_clean(void **state)
+{
+	static const int ERRORS[] = { -EIO, -ENOSPC };
+
+	for (unsigned i = 0; i < ARRAY_CNT(ERRORS); i++) {
+		bool more = true;
+
+		for (uint64_t n = 1; more; n++) {
+			void *one = NULL;
+
+			assert_int_equal(setup(&one), 0);
+			more = stop_and_lose_power(one, n, ERRORS[i]) || n < 40;
+			assert_int_equal(teardown(&one), 0);
+		}
+	}
+}
+
+/* Recovery shall have little to read though nobody asks for an fsync, and descriptors be closed. */
+static void test_what_nobody_syncs_is_synced_one_day(void **state)
+{
+	struct fixture *f = *state;
+	struct store_stats a, b;
+	struct plog_point point;
+	struct plog *p;
+	char line[1001];
+
+	memset(line, 'x', sizeof(line));
+	memcpy(line + 999, "\n", 2);
+	open_ok(f);
+	tick(f, 1);
+	p = plog_ok(f, 0, &PLOG);
+	assert_int_equal(append(f, p, "line\n"), 0);
+	store_stats(f->s, &a);
+	tick(f, 29000);
+	store_stats(f->s, &b);
+	assert_int_equal(b.syncs_in_place, a.syncs_in_place);
+	assert_true(store_deadline(f->s) <= f->mono_ms + 2000);
+	tick(f, 2000);
+	store_stats(f->s, &b);
+	assert_int_equal(b.syncs_in_place, a.syncs_in_place + 1);
+	assert_int_equal(p->synced.next_offset, 1);
+	/* Three of them roll. */
+	for (unsigned i = 0; i < 400; i++)
+		assert_int_equal(append(f, p, line), 0);
+	tick(f, 1);
+	assert_int_equal(plog_point(p, &point), 0);
+	assert_int_equal(p->synced.next_offset, point.next_offset);
+	for (unsigned i = 0; i < 3; i++)
+		tick(f, 11000);
+	/* Both locks, checkpoint, debts. */
+	assert_int_equal(simdisk_open_cnt(f->sim), 4);
+}
+
+static void remove_segments(struct fixture *f, const char *base)
+{
+	static const char *const SUFFIXES[] = { "data", "meta", "index", "timeindex" };
+	char path[64];
+
+	for (unsigned i = 0; i < ARRAY_CNT(SUFFIXES); i++) {
+		snprintf(path, sizeof(path), "orders-0/%s.%s", base, SUFFIXES[i]);
+		assert_true(disk_unlink(f->d, path) <= 0);
+	}
+}
+
+/* Every look-up says so, and the log goes on behind what was. */
+static void test_a_log_without_its_segments_is_damage(void **state)
+{
+	const struct plog_config c = PLOG;
+	struct fixture *f = *state;
+	const struct batch *b;
+	struct plog_extent e;
+	struct plog *p = NULL;
+	uint64_t pos;
+	int64_t offset;
+
+	open_ok(f);
+	p = plog_ok(f, 0, &c);
+	assert_int_equal(append(f, p, "line\n"), 0);
+	assert_int_equal(append(f, p, "line\n"), 0);
+	close_ok(f);
+	remove_segments(f, "00000000000000000000");
+	open_ok(f);
+	assert_int_equal(store_plog(f->s, "orders", ID, 0, &c, true, NOW, &p), -EIO);
+	assert_int_equal(p->next_offset, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(plog_batch(p, 0, &b), -EIO);
+		assert_int_equal(plog_extent(p, 0, 5, &e, &pos), -EIO);
+		assert_int_equal(plog_seek_data(p, 0, &pos), -EIO);
+		assert_int_equal(plog_offset_to_pos(p, 1, &pos), -EIO);
+		assert_int_equal(plog_pos_to_offset(p, 1, &offset), -EIO);
+		assert_int_equal(plog_offset_to_pos(p, p->next_offset, &pos), 0);
+		assert_int_equal(append(f, p, "more\n"), 0);
+		assert_int_equal(plog_batch(p, 2, &b), 0);
+	}
+	close_ok(f);
+}
+
+static void test_a_marker_of_another_life_is_not_trusted(void **state)
+{
+	struct fixture *f = *state;
+	struct buf marker;
+	uint8_t *bytes;
+	size_t len;
+
+	open_ok(f);
+	assert_int_equal(append(f, plog_ok(f, 0, &PLOG), "line\n"), 0);
+	close_ok(f);
+	buf_init(&marker);
+	bytes = simdisk_bytes(f->sim, "clean-shutdown", &len);
+	buf_put(&marker, bytes, len);
+	assert_true(open_ok(f).clean);
+	assert_int_equal(append(f, plog_ok(f, 0, &PLOG), "line\n"), 0);
+	close_ok(f);
+	open_ok(f);
+	assert_int_equal(store_write_file(f->s, "clean-shutdown", marker.data, marker.len), 0);
+	buf_fini(&marker);
+	simdisk_kill(f->sim);
+	bury(f);
+	assert_false(open_ok(f).clean);
+	assert_int_equal(plog_ok(f, 0, &PLOG)->next_offset, 2);
+}
+
+static void test_data_without_properties_are_not_taken_for_fresh(void **state)
+{
+	struct fixture *f = *state;
+	struct store_open_report rep;
+
+	open_ok(f);
+	assert_int_equal(append(f, plog_ok(f, 0, &PLOG), "line\n"), 0);
+	close_ok(f);
+	assert_int_equal(disk_unlink(f->d, "meta.properties"), 0);
+	assert_int_equal(store_open(f->d, &f->config, NOW, &f->s, &rep), -EBADMSG);
+	assert_non_null(strstr(rep.sentence, "meta.properties"));
+	assert_int_equal(disk_unlink(f->d, "checkpoint"), 0);
+	assert_int_equal(store_open(f->d, &f->config, NOW, &f->s, &rep), -EBADMSG);
+	f->s = NULL;
+}
+
+static void test_a_directory_of_another_topic_is_not_served(void **state)
+{
+	struct fixture *f = *state;
+	struct plog *p;
+
+	open_ok(f);
+	p = plog_ok(f, 0, &PLOG);
+	assert_int_equal(append(f, p, "line\n"), 0);
+	close_ok(f);
+	open_ok(f);
+	assert_int_equal(store_plog(f->s, "orders", OTHER_ID, 0, &PLOG, true, NOW, &p), -ESTALE);
+	assert_int_equal(store_plog(f->s, "nothing", ID, 0, &PLOG, false, NOW, &p), -ENOENT);
+	assert_int_equal(plog_ok(f, 0, &PLOG)->next_offset, 1);
+}
+
+static void test_single_lines_are_described_in_time(void **state)
+{
+	struct fixture *f = *state;
+	struct iovec iov = { (void *)"late\n", 5 };
+	struct plog_appended a;
+	struct plog *p;
+
+	open_ok(f);
+	tick(f, 1);
+	p = plog_ok(f, 0, &PLOG);
+	assert_int_equal(store_append_lines(f->s, p, NOW, &iov, 1, 5, 1, true, &a), 0);
+	assert_int_equal(store_append_lines(f->s, p, NOW, &iov, 1, 5, 1, true, &a), 0);
+	assert_true(p->debt.cnt > 0);
+	assert_true(store_deadline(f->s) <= f->mono_ms + 5);
+	tick(f, 6);
+	assert_int_equal(p->debt.cnt, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(test_a_deleted_partition_is_gone),
+		CASE(test_partitions_of_a_long_name_are_deleted_one_by_one),
+		CASE(test_a_write_out_keeps_its_descriptor),
+		CASE(test_the_checkpoint_grows_while_one_is_being_written),
+		CASE(test_a_stop_that_fails_is_not_clean),
+		CASE(test_what_nobody_syncs_is_synced_one_day),
+		CASE(test_a_log_without_its_segments_is_damage),
+		CASE(test_a_marker_of_another_life_is_not_trusted),
+		CASE(test_data_without_properties_are_not_taken_for_fresh),
+		CASE(test_a_directory_of_another_topic_is_not_served),
+		CASE(test_single_lines_are_described_in_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
