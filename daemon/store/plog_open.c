@@ -572,8 +572,12 @@ static int recover(struct recovery *r, const struct names *n, int64_t start_offs
 	while (r->floor && idx < p->seg_cnt && p->segs[idx]->base_offset < r->floor->segment_base &&
 	       r->floor->next_offset >= start_offset)
 		idx++;
-	for (; !rc && idx < p->seg_cnt; idx++)
+	for (; !rc && idx < p->seg_cnt; idx++) {
 		rc = segment_load(p->segs[idx]);
+		if (!rc && p->segs[idx]->newer)
+			rc = plog_set_fault(p, p->segs[idx], SEGMENT_META, 0,
+					    "the head is of a newer version, or damaged");
+	}
 	if (rc)
 		return rc;
 	idx = begin_at(r, start_offset, start_pos);

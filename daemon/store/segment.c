@@ -189,6 +189,14 @@ static int take_head(struct segment *seg, const struct segment_head *h)
 	return 0;
 }
 
+static const char *bad_head_is(int err)
+{
+	if (err == -ENOENT)
+		return "the file is missing";
+	return err == -EPROTONOSUPPORT ? "the head is of a newer version, or damaged"
+				       : "the head does not match its checksum";
+}
+
 int segment_load(struct segment *seg)
 {
 	struct plog *p = seg->plog;
@@ -208,10 +216,9 @@ int segment_load(struct segment *seg)
 		r = -EBADMSG;
 	if (r == -EIO)
 		plog_set_fault(p, seg, SEGMENT_META, 0, "the device does not give the head");
-	if (r == -EBADMSG || r == -ENOENT) {
-		plog_set_fault(p, seg, SEGMENT_META, 0,
-			       r == -ENOENT ? "the file is missing"
-					    : "the head does not match its checksum");
+	if (r == -EBADMSG || r == -ENOENT || r == -EPROTONOSUPPORT) {
+		plog_set_fault(p, seg, SEGMENT_META, 0, bad_head_is(r));
+		seg->newer = r == -EPROTONOSUPPORT;
 		r = work_out_base_pos(seg);
 		seg->bad_head = true;
 	} else if (!r) {

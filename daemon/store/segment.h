@@ -35,6 +35,7 @@ struct segment {
 
 	bool loaded;	  /* the head was read: the next fields hold */
 	bool bad_head;	  /* and it was damaged: base_pos is worked out, nothing else is known */
+	bool newer;	  /* of a version that is not known: it is not cut */
 	bool sized;	  /* data_len and meta_len hold */
 	bool head_synced; /* head and directory entry are stable */
 	bool leftover;	  /* segment_create() failed, and removing what it had made too */

@@ -435,6 +435,31 @@ static void test_missing_log_is_a_fault(void **state)
 	assert_int_equal(read_byte(b, 1500), 'b');
 }
 
+/* A flipped bit can make a version of a head that nobody knows: it spreads no further than any. */
+static void test_head_of_a_newer_version(void **state)
+{
+	struct bench *b = *state;
+	struct plog_point end;
+	size_t len;
+
+	fill(b, 40);
+	assert_int_equal(plog_point(&b->log, &end), 0);
+	simdisk_flip(b->sd, path_of(40, "meta"), 4, 8);
+	assert_int_equal(reopen(b, &end), 0);
+	check_filled(b, 40, 80);
+	assert_non_null(strstr(b->log.fault, path_of(40, "meta")));
+	simdisk_flip(b->sd, path_of(40, "meta"), 4, 8);
+	/* Where the log would be cut, nothing is touched. */
+	simdisk_flip(b->sd, path_of(80, "meta"), 4, 8);
+	assert_int_equal(reopen(b, NULL), -EIO);
+	assert_non_null(strstr(b->log.fault, "newer version"));
+	assert_non_null(simdisk_bytes(b->sd, path_of(80, "meta"), &len));
+	assert_int_equal(len, FORMAT_HEAD_LEN + 20 * FORMAT_BATCH_LEN);
+	simdisk_flip(b->sd, path_of(80, "meta"), 4, 8);
+	assert_int_equal(reopen(b, &end), 0);
+	check_filled(b, 0, 0);
+}
+
 /* Descriptions whose hashes fit, and that contradict each other: no writer makes them. */
 static void test_descriptions_out_of_order(void **state)
 {
@@ -632,6 +657,7 @@ int main(void)
 		CASE(test_missing_files_are_faults),
 		CASE(test_missing_ends_are_faults),
 		CASE(test_missing_log_is_a_fault),
+		CASE(test_head_of_a_newer_version),
 		CASE(test_descriptions_out_of_order),
 		CASE(test_damaged_head),
 		CASE(test_foreign_topic_is_not_touched),
