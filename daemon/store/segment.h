@@ -35,7 +35,6 @@ struct segment {
 
 	bool loaded;	  /* the head was read: the next fields hold */
 	bool bad_head;	  /* and it was damaged: base_pos is worked out, nothing else is known */
-	bool newer;	  /* of a version that is not known: it is not cut */
 	bool sized;	  /* data_len and meta_len hold */
 	bool head_synced; /* head and directory entry are stable */
 	bool leftover;	  /* segment_create() failed, and removing what it had made too */
@@ -74,9 +73,11 @@ void segment_path(const struct segment *seg, enum segment_file file, char ret[SE
 MUST_CHECK int segment_fd(struct segment *seg, enum segment_file file);
 /* Closes what may be closed (see above); force: also what was written. */
 void segment_close(struct segment *seg, bool force);
-/* Reads the head and the lengths. A damaged head is no error here: see bad_head. -ESTALE: of
- * another topic. */
+/* Reads the head and the lengths. A damaged head, or one of another topic or version, is no error
+ * here: see bad_head. */
 MUST_CHECK int segment_load(struct segment *seg);
+/* The same where the log might be cut: -ESTALE: of another topic, -EIO: of another version. */
+MUST_CHECK int segment_load_ours(struct segment *seg);
 /* The lengths alone. */
 MUST_CHECK int segment_size(struct segment *seg);
 /* Makes .meta with its head, and .data. On failure nothing is left, or seg->leftover says that a

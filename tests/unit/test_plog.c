@@ -435,6 +435,21 @@ static void test_missing_log_is_a_fault(void **state)
 	assert_int_equal(read_byte(b, 1500), 'b');
 }
 
+/* Changes eight bytes of a segment's .meta and makes all hashes of its plain descriptions fit. */
+static uint64_t forge(struct bench *b, int64_t base, size_t pos, uint64_t value)
+{
+	size_t len;
+	uint8_t *meta = simdisk_bytes(b->sd, path_of(base, "meta"), &len);
+	uint64_t was = le64_load(meta + pos);
+
+	le64_store(meta + pos, value);
+	le64_store(meta + 8, hash_xxh3(meta + 16, FORMAT_HEAD_LEN - 16));
+	for (uint8_t *p = meta + FORMAT_HEAD_LEN; p < meta + len; p += FORMAT_BATCH_LEN)
+		le64_store(p + 8,
+			   hash_xxh3_seed(p + 16, FORMAT_BATCH_LEN - 16, le64_load(meta + 64)));
+	return was;
+}
+
 /* A flipped bit can make a version of a head that nobody knows: it spreads no further than any. */
 static void test_head_of_a_newer_version(void **state)
 {
@@ -460,21 +475,6 @@ static void test_head_of_a_newer_version(void **state)
 	check_filled(b, 0, 0);
 }
 
-/* Changes eight bytes of a segment's .meta and makes all hashes of its plain descriptions fit. */
-static uint64_t forge(struct bench *b, int64_t base, size_t pos, uint64_t value)
-{
-	size_t len;
-	uint8_t *meta = simdisk_bytes(b->sd, path_of(base, "meta"), &len);
-	uint64_t was = le64_load(meta + pos);
-
-	le64_store(meta + pos, value);
-	le64_store(meta + 8, hash_xxh3(meta + 16, FORMAT_HEAD_LEN - 16));
-	for (uint8_t *p = meta + FORMAT_HEAD_LEN; p < meta + len; p += FORMAT_BATCH_LEN)
-		le64_store(p + 8,
-			   hash_xxh3_seed(p + 16, FORMAT_BATCH_LEN - 16, le64_load(meta + 64)));
-	return was;
-}
-
 /* Descriptions whose hashes fit, and that contradict each other: no writer makes them. */
 static void test_descriptions_out_of_order(void **state)
 {
@@ -498,6 +498,26 @@ static void test_descriptions_out_of_order(void **state)
 		check_filled(b, 0, 0);
 		assert_int_equal(plog_flush_indexes(&b->log), 0);
 	}
+}
+
+/* A sealed segment that is not this log's (somebody copied files) is a fault like any damage: its
+ * readers must not take it for what retention removed. */
+static void test_foreign_segment_among_ours(void **state)
+{
+	struct bench *b = *state;
+	struct plog_point end;
+	uint64_t was;
+
+	fill(b, 40);
+	assert_int_equal(plog_point(&b->log, &end), 0);
+	was = forge(b, 40, 16, 1);
+	assert_int_equal(reopen(b, &end), 0);
+	check_filled(b, 40, 80);
+	assert_non_null(strstr(b->log.fault, path_of(40, "meta")));
+	assert_int_equal(reopen(b, NULL), -ESTALE);
+	forge(b, 40, 16, was);
+	assert_int_equal(reopen(b, &end), 0);
+	check_filled(b, 0, 0);
 }
 
 /* Batches of two segments are told apart even where a forger gave both one seed. */
@@ -685,6 +705,7 @@ int main(void)
 		CASE(test_missing_log_is_a_fault),
 		CASE(test_head_of_a_newer_version),
 		CASE(test_descriptions_out_of_order),
+		CASE(test_foreign_segment_among_ours),
 		CASE(test_segments_of_one_seed),
 		CASE(test_damaged_head),
 		CASE(test_foreign_topic_is_not_touched),
