@@ -296,7 +296,7 @@ static int id_of_segments(struct store *s, const char *dir, uint8_t ret[16])
 	if (!err)
 		memcpy(ret, h.topic_id, 16);
 	close_err = disk_close(s->disk, fd);
-	if (err == -EBADMSG)
+	if (err == -EBADMSG || err == -EPROTONOSUPPORT)
 		return -ENOENT;
 	return err ? err : close_err;
 }

@@ -171,12 +171,16 @@ static int find(struct plog *p, uint32_t idx, const struct want *w, struct found
 	return 0;
 }
 
-static struct cached_batch *cache_get(struct batch_cache *c, uint64_t seed, uint64_t meta_pos)
+/* The decoded form of a batch that the scan has checked. */
+static struct cached_batch *cache_get(struct batch_cache *c, uint64_t seed,
+				      const struct batch_head *h)
 {
 	for (unsigned i = 0; i < CACHE_SLOT_CNT; i++) {
 		struct cached_batch *b = &c->slots[i];
 
-		if (b->valid && b->seed == seed && b->meta_pos == meta_pos) {
+		if (b->valid && b->seed == seed && b->meta_pos == h->meta_pos &&
+		    b->batch.head.base_offset == h->base_offset &&
+		    b->batch.head.values_hash == h->values_hash) {
 			b->tick = ++c->tick;
 			return b;
 		}
@@ -257,7 +261,7 @@ static int decode(struct plog *p, struct found *f, const struct batch **ret)
 {
 	const struct batch_head *h = &f->head;
 	struct segment *seg = f->seg;
-	struct cached_batch *b = cache_get(p->cache, seg->seed, h->meta_pos);
+	struct cached_batch *b = cache_get(p->cache, seg->seed, h);
 	int fd, r;
 
 	if (b) {

@@ -575,7 +575,7 @@ static int recover(struct recovery *r, const struct names *n, int64_t start_offs
 	       r->floor->next_offset >= start_offset)
 		idx++;
 	for (; !rc && idx < p->seg_cnt; idx++)
-		rc = segment_load(p->segs[idx]);
+		rc = segment_load_ours(p->segs[idx]);
 	if (rc)
 		return rc;
 	idx = begin_at(r, start_offset, start_pos);
@@ -636,7 +636,7 @@ static int open_from(struct plog *p, struct names *n, const struct plog_point *f
 	rc = make_segments(p, n);
 	last = plog_active(p);
 	if (!rc && last)
-		rc = segment_load(last);
+		rc = segment_load_ours(last);
 	if (rc)
 		return rc;
 	if (n->cnt && n->v[0].base < start_offset) {
@@ -645,7 +645,7 @@ static int open_from(struct plog *p, struct names *n, const struct plog_point *f
 		if (!rc)
 			rc = make_segments(p, n);
 		if (!rc && p->seg_cnt)
-			rc = segment_load(plog_active(p));
+			rc = segment_load_ours(plog_active(p));
 		if (rc)
 			return rc;
 	}

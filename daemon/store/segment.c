@@ -190,38 +190,73 @@ static int take_head(struct segment *seg, const struct segment_head *h)
 	return 0;
 }
 
-int segment_load(struct segment *seg)
+static const char *bad_head_is(int err)
+{
+	if (err == -ENOENT)
+		return "the file is missing";
+	if (err == -ESTALE)
+		return "the segment is of another partition";
+	return err == -EPROTONOSUPPORT ? "the head is of a newer version, or damaged"
+				       : "the head does not match its checksum";
+}
+
+/* The head as it stands on disk, and whether it is this segment's. */
+static int read_head(struct segment *seg, struct segment_head *ret)
 {
 	struct plog *p = seg->plog;
 	uint8_t mem[FORMAT_HEAD_LEN];
-	struct segment_head h;
-	int fd, r;
+	int fd = open_fd(seg, SEGMENT_META), r;
 
-	if (seg->loaded)
-		return segment_size(seg);
-	fd = open_fd(seg, SEGMENT_META);
 	r = fd < 0 ? fd : disk_read_full(p->disk, fd, mem, sizeof(mem), 0);
 	if (!r)
-		r = format_get_head(mem, sizeof(mem), &h);
-	if (!r && (memcmp(h.topic_id, p->topic_id, 16) || h.partition != p->partition))
+		r = format_get_head(mem, sizeof(mem), ret);
+	if (!r && (memcmp(ret->topic_id, p->topic_id, 16) || ret->partition != p->partition))
 		return -ESTALE;
-	if (!r && h.base_offset != seg->base_offset)
-		r = -EBADMSG;
+	return !r && ret->base_offset != seg->base_offset ? -EBADMSG : r;
+}
+
+/* What reading the head came to is taken: of a bad one that it is bad. */
+static int load(struct segment *seg, int r, const struct segment_head *h)
+{
+	struct plog *p = seg->plog;
+
 	if (r == -EIO)
 		plog_set_fault(p, seg, SEGMENT_META, 0, "the device does not give the head");
-	if (r == -EBADMSG || r == -ENOENT) {
-		plog_set_fault(p, seg, SEGMENT_META, 0,
-			       r == -ENOENT ? "the file is missing"
-					    : "the head does not match its checksum");
+	if (r == -EBADMSG || r == -ENOENT || r == -EPROTONOSUPPORT || r == -ESTALE) {
+		plog_set_fault(p, seg, SEGMENT_META, 0, bad_head_is(r));
 		r = work_out_base_pos(seg);
 		seg->bad_head = true;
 	} else if (!r) {
-		r = take_head(seg, &h);
+		r = take_head(seg, h);
 	}
 	if (r)
 		return r;
 	seg->loaded = true;
 	return segment_size(seg);
+}
+
+int segment_load(struct segment *seg)
+{
+	struct segment_head h;
+
+	if (seg->loaded)
+		return segment_size(seg);
+	return load(seg, read_head(seg, &h), &h);
+}
+
+int segment_load_ours(struct segment *seg)
+{
+	struct segment_head h;
+	int r;
+
+	if (seg->loaded && !seg->bad_head)
+		return segment_size(seg);
+	r = read_head(seg, &h);
+	if (r == -EPROTONOSUPPORT)
+		return plog_set_fault(seg->plog, seg, SEGMENT_META, 0, bad_head_is(r));
+	if (r == -ESTALE)
+		return r;
+	return seg->loaded ? segment_size(seg) : load(seg, r, &h);
 }
 
 /* A file of an earlier attempt may stand there; nothing in it is the log's. */

@@ -74,9 +74,11 @@ void segment_path(const struct segment *seg, enum segment_file file, char ret[SE
 MUST_CHECK int segment_fd(struct segment *seg, enum segment_file file);
 /* Closes what may be closed (see above); force: also what was written. */
 void segment_close(struct segment *seg, bool force);
-/* Reads the head and the lengths. A damaged head is no error here: see bad_head. -ESTALE: of
- * another topic. */
+/* Reads the head and the lengths. A damaged head, or one of another topic or version, is no error
+ * here: see bad_head. */
 MUST_CHECK int segment_load(struct segment *seg);
+/* The same where the log might be cut: -ESTALE: of another topic, -EIO: of another version. */
+MUST_CHECK int segment_load_ours(struct segment *seg);
 /* The lengths alone. */
 MUST_CHECK int segment_size(struct segment *seg);
 /* Makes .meta with its head, and .data. On failure nothing is left, or seg->leftover says that a

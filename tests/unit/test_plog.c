@@ -494,6 +494,46 @@ static void test_missing_log_is_a_fault(void **state)
 	assert_int_equal(read_byte(b, 1500), 'b');
 }
 
+/* Changes eight bytes of a segment's .meta and makes all hashes of its plain descriptions fit. */
+static uint64_t forge(struct bench *b, int64_t base, size_t pos, uint64_t value)
+{
+	size_t len;
+	uint8_t *meta = simdisk_bytes(b->sd, path_of(base, "meta"), &len);
+	uint64_t was = le64_load(meta + pos);
+
+	le64_store(meta + pos, value);
+	le64_store(meta + 8, hash_xxh3(meta + 16, FORMAT_HEAD_LEN - 16));
+	for (uint8_t *p = meta + FORMAT_HEAD_LEN; p < meta + len; p += FORMAT_BATCH_LEN)
+		le64_store(p + 8,
+			   hash_xxh3_seed(p + 16, FORMAT_BATCH_LEN - 16, le64_load(meta + 64)));
+	return was;
+}
+
+/* A flipped bit can make a version of a head that nobody knows: it spreads no further than any. */
+static void test_head_of_a_newer_version(void **state)
+{
+	struct bench *b = *state;
+	struct plog_point end;
+	size_t len;
+
+	fill(b, 40);
+	assert_int_equal(plog_point(&b->log, &end), 0);
+	simdisk_flip(b->sd, path_of(40, "meta"), 4, 8);
+	assert_int_equal(reopen(b, &end), 0);
+	check_filled(b, 40, 80);
+	assert_non_null(strstr(b->log.fault, path_of(40, "meta")));
+	simdisk_flip(b->sd, path_of(40, "meta"), 4, 8);
+	/* Where the log would be cut, nothing is touched. */
+	simdisk_flip(b->sd, path_of(80, "meta"), 4, 8);
+	assert_int_equal(reopen(b, NULL), -EIO);
+	assert_non_null(strstr(b->log.fault, "newer version"));
+	assert_non_null(simdisk_bytes(b->sd, path_of(80, "meta"), &len));
+	assert_int_equal(len, FORMAT_HEAD_LEN + 20 * FORMAT_BATCH_LEN);
+	simdisk_flip(b->sd, path_of(80, "meta"), 4, 8);
+	assert_int_equal(reopen(b, &end), 0);
+	check_filled(b, 0, 0);
+}
+
 /* Descriptions whose hashes fit, and that contradict each other: no writer makes them. */
 static void test_descriptions_out_of_order(void **state)
 {
@@ -503,29 +543,60 @@ static void test_descriptions_out_of_order(void **state)
 
 	fill(b, 40);
 	for (unsigned i = 0; i < ARRAY_CNT(fields); i++) {
-		uint8_t *meta, *desc;
+		size_t pos = FORMAT_HEAD_LEN + 7 * FORMAT_BATCH_LEN + fields[i];
 		uint64_t was;
-		size_t len;
 
 		assert_int_equal(plog_point(&b->log, &end), 0);
-		meta = simdisk_bytes(b->sd, path_of(40, "meta"), &len);
-		desc = meta + FORMAT_HEAD_LEN + 7 * FORMAT_BATCH_LEN;
-		was = le64_load(desc + fields[i]);
-		le64_store(desc + fields[i], 0);
-		le64_store(desc + 8,
-			   hash_xxh3_seed(desc + 16, FORMAT_BATCH_LEN - 16, le64_load(meta + 64)));
+		was = forge(b, 40, pos, 0);
 		assert_int_equal(disk_unlink(simdisk_disk(b->sd), path_of(40, "index")), 0);
 		assert_int_equal(reopen(b, &end), 0);
 		check_filled(b, 40, 80);
 		assert_non_null(strstr(b->log.fault, path_of(40, "meta")));
-		meta = simdisk_bytes(b->sd, path_of(40, "meta"), &len);
-		desc = meta + FORMAT_HEAD_LEN + 7 * FORMAT_BATCH_LEN;
-		le64_store(desc + fields[i], was);
-		le64_store(desc + 8,
-			   hash_xxh3_seed(desc + 16, FORMAT_BATCH_LEN - 16, le64_load(meta + 64)));
+		forge(b, 40, pos, was);
 		assert_int_equal(reopen(b, &end), 0);
 		check_filled(b, 0, 0);
 		assert_int_equal(plog_flush_indexes(&b->log), 0);
+	}
+}
+
+/* A sealed segment that is not this log's (somebody copied files) is a fault like any damage: its
+ * readers must not take it for what retention removed. */
+static void test_foreign_segment_among_ours(void **state)
+{
+	struct bench *b = *state;
+	struct plog_point end;
+	uint64_t was;
+
+	fill(b, 40);
+	assert_int_equal(plog_point(&b->log, &end), 0);
+	was = forge(b, 40, 16, 1);
+	assert_int_equal(reopen(b, &end), 0);
+	check_filled(b, 40, 80);
+	assert_non_null(strstr(b->log.fault, path_of(40, "meta")));
+	assert_int_equal(reopen(b, NULL), -ESTALE);
+	forge(b, 40, 16, was);
+	assert_int_equal(reopen(b, &end), 0);
+	check_filled(b, 0, 0);
+}
+
+/* Batches of two segments are told apart even where a forger gave both one seed. */
+static void test_segments_of_one_seed(void **state)
+{
+	struct bench *b = *state;
+	struct plog_point end;
+	size_t len;
+
+	fill(b, 40);
+	assert_int_equal(plog_point(&b->log, &end), 0);
+	forge(b, 40, 64, le64_load(simdisk_bytes(b->sd, path_of(0, "meta"), &len) + 64));
+	assert_int_equal(reopen(b, &end), 0);
+	for (int64_t i = 0; i < 40; i++) {
+		for (int64_t base = 0; base <= 40; base += 40) {
+			const struct batch *batch;
+
+			assert_int_equal(plog_batch(&b->log, base + i, &batch), 0);
+			assert_int_equal(batch->head.base_offset, base + i);
+		}
 	}
 }
 
@@ -694,7 +765,10 @@ int main(void)
 		CASE(test_missing_files_are_faults),
 		CASE(test_missing_ends_are_faults),
 		CASE(test_missing_log_is_a_fault),
+		CASE(test_head_of_a_newer_version),
 		CASE(test_descriptions_out_of_order),
+		CASE(test_foreign_segment_among_ours),
+		CASE(test_segments_of_one_seed),
 		CASE(test_damaged_head),
 		CASE(test_foreign_topic_is_not_touched),
 		CASE(test_foreign_files_are_left_alone),

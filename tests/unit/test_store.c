@@ -48,6 +48,35 @@ static void test_a_newer_version_is_left_untouched(void **state)
 	assert_int_equal(names, 1);
 }
 
+/* One flipped bit in a head must not keep the broker from its other partitions. */
+static void test_a_head_of_a_newer_version_stops_nobody(void **state)
+{
+	struct fixture *f = *state;
+	struct iovec iov = { .iov_base = (void *)"one\n", .iov_len = 4 };
+	struct plog_appended a;
+	struct plog *p;
+
+	open_ok(f);
+	for (uint32_t i = 0; i < 2; i++) {
+		p = plog_ok(f, i, &PLOG);
+		assert_int_equal(store_append_lines(f->s, p, NOW, &iov, 1, 4, 1, false, &a), 0);
+		assert_int_equal(store_fsync(f->s, p, NOW, i), -EINPROGRESS);
+		pump(f);
+	}
+	assert_int_equal(store_append_lines(f->s, p, NOW, &iov, 1, 4, 1, false, &a), 0);
+	assert_int_equal(store_fsync(f->s, p, NOW, 2), -EINPROGRESS);
+	pump(f);
+	store_free(f->s);
+	f->s = NULL;
+	simdisk_kill(f->sim);
+	simdisk_flip(f->sim, "orders-0/00000000000000000000.meta", 4, 8);
+	open_ok(f);
+	assert_int_equal(plog_ok(f, 1, &PLOG)->next_offset, 2);
+	assert_int_equal(store_plog(f->s, "orders", ID, 0, &PLOG, true, NOW, &p), -EIO);
+	store_free(f->s);
+	f->s = NULL;
+}
+
 static void test_one_write_serves_all_that_wait(void **state)
 {
 	struct fixture *f = *state;
@@ -349,6 +378,7 @@ int main(void)
 		CASE(test_a_fresh_directory_gets_its_ids),
 		CASE(test_a_directory_in_use_is_refused),
 		CASE(test_a_newer_version_is_left_untouched),
+		CASE(test_a_head_of_a_newer_version_stops_nobody),
 		CASE(test_one_write_serves_all_that_wait),
 		CASE(test_nobody_is_answered_before_the_write),
 		CASE(test_without_a_ring_fsync_goes_in_place),
