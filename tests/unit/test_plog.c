@@ -478,8 +478,8 @@ static void test_missing_log_is_a_fault(void **state)
 	for (unsigned round = 0; round < 2; round++) {
 		assert_int_equal(plog_offset_to_pos(&b->log, 3, &pos), -EIO);
 		assert_int_equal(plog_pos_to_offset(&b->log, 3, &offset), -EIO);
-		assert_int_equal(plog_time_to_offset(&b->log, 3, &offset), 0);
-		assert_int_equal(offset, 100);
+		assert_int_equal(plog_time_to_offset(&b->log, 3, &offset), round ? 0 : -EIO);
+		assert_true(!round || offset == 100);
 		for (unsigned i = 0; i < 100; i++) {
 			const struct batch *batch;
 
