@@ -500,6 +500,31 @@ static void test_descriptions_out_of_order(void **state)
 	}
 }
 
+/* A head that contradicts the log's start is refused before anything is cut at it. */
+static void test_head_beside_the_start(void **state)
+{
+	static const uint64_t places[] = { 0, 599, 601, INT64_MAX };
+	struct bench *b = *state;
+
+	fill(b, 40);
+	assert_int_equal(disk_unlink(simdisk_disk(b->sd), path_of(0, "meta")), 0);
+	for (unsigned i = 0; i < ARRAY_CNT(places); i++) {
+		forge(b, 40, 48, places[i]);
+		plog_fini(&b->log);
+		simdisk_kill(b->sd);
+		plog_init(&b->log, simdisk_disk(b->sd), &b->debts, "t-0", id_a, 0, &b->config);
+		assert_int_equal(plog_open(&b->log, 40, 600, NULL, false, NULL, 0, &b->report),
+				 -EIO);
+		assert_non_null(strstr(b->log.fault, path_of(40, "meta")));
+	}
+	forge(b, 40, 48, 600);
+	plog_fini(&b->log);
+	plog_init(&b->log, simdisk_disk(b->sd), &b->debts, "t-0", id_a, 0, &b->config);
+	assert_int_equal(plog_open(&b->log, 40, 600, NULL, false, NULL, 0, &b->report), 0);
+	assert_int_equal(b->log.next_offset, 100);
+	assert_int_equal(read_byte(b, 600), '0');
+}
+
 /* The same with a hole between two of them, where no description is missing. */
 static void test_descriptions_with_a_hole(void **state)
 {
@@ -747,6 +772,7 @@ int main(void)
 		CASE(test_head_of_a_newer_version),
 		CASE(test_descriptions_out_of_order),
 		CASE(test_foreign_segment_among_ours),
+		CASE(test_head_beside_the_start),
 		CASE(test_descriptions_with_a_hole),
 		CASE(test_append_behind_a_flipped_description),
 		CASE(test_segments_of_one_seed),
