@@ -497,7 +497,9 @@ void segment_index_batch(struct segment *seg, const struct batch_head *h)
 
 	if (!x->loaded || x->next.meta_pos != h->meta_pos)
 		return;
-	if (index_add(x, h, seg->base_offset, seg->base_pos, seg->plog->config.index_interval_bytes,
+	/* Where it does not follow, the next look-up says why. */
+	if (!follows(seg, h, x->gap) ||
+	    index_add(x, h, seg->base_offset, seg->base_pos, seg->plog->config.index_interval_bytes,
 		      x->gap, &is_new)) {
 		segment_index_drop(seg);
 		return;

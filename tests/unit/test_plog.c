@@ -500,6 +500,23 @@ static void test_descriptions_out_of_order(void **state)
 	}
 }
 
+/* A cleaned segment may have holes; but the log's end is not behind it in the plain file. */
+static void test_append_before_a_forged_place(void **state)
+{
+	struct bench *b = *state;
+	struct plog_point end;
+
+	fill(b, 200);
+	assert_int_equal(plog_point(&b->log, &end), 0);
+	forge(b, 0, 36, 1); /* the generation; the base offset stays 0 */
+	forge(b, 0, FORMAT_HEAD_LEN + 99 * FORMAT_BATCH_LEN + 56, 1 << 19);
+	assert_int_equal(reopen(b, &end), 0);
+	assert_int_equal(read_byte(b, 1470), '0');
+	append(b, 200, "behind\n", false);
+	assert_int_equal(read_byte(b, 1500), -EIO);
+	assert_int_equal(read_byte(b, 1506), -EIO);
+}
+
 /* A head that contradicts the log's start is refused before anything is cut at it. */
 static void test_head_beside_the_start(void **state)
 {
@@ -772,6 +789,7 @@ int main(void)
 		CASE(test_head_of_a_newer_version),
 		CASE(test_descriptions_out_of_order),
 		CASE(test_foreign_segment_among_ours),
+		CASE(test_append_before_a_forged_place),
 		CASE(test_head_beside_the_start),
 		CASE(test_descriptions_with_a_hole),
 		CASE(test_append_behind_a_flipped_description),
