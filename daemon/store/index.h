@@ -44,6 +44,7 @@ struct index {
 	uint32_t cnt, cap;
 	uint32_t flushed; /* so many stand on disk */
 	bool loaded;
+	bool gap; /* damage stands before `next` */
 	/* Behind the last batch that was told to index_add(). */
 	struct index_entry next;
 };

@@ -563,6 +563,17 @@ static int check_lone_files(struct recovery *r, const struct names *n)
 	return 0;
 }
 
+/* Whether the segment with which the checking begins lies where the log's start is known to be. */
+static bool fits_start(const struct recovery *r, const struct segment *first)
+{
+	const struct plog *p = r->p;
+
+	if (r->floor || first->bad_head || first->base_offset > p->start_offset)
+		return true;
+	return first->base_offset == p->start_offset ? first->base_pos == p->start_pos
+						     : first->base_pos <= p->start_pos;
+}
+
 static int recover(struct recovery *r, const struct names *n, int64_t start_offset,
 		   uint64_t start_pos)
 {
@@ -579,8 +590,11 @@ static int recover(struct recovery *r, const struct names *n, int64_t start_offs
 	if (rc)
 		return rc;
 	idx = begin_at(r, start_offset, start_pos);
+	if (idx < p->seg_cnt && !fits_start(r, p->segs[idx]))
+		return plog_set_fault(p, p->segs[idx], SEGMENT_META, 48,
+				      "the position does not fit the log's start");
 	rc = recover_segments(r, n, idx);
-	if (!rc && r->next_offset < start_offset) {
+	if (!rc && (r->next_offset < start_offset || r->end_pos < start_pos)) {
 		/* What there is lies wholly below the start. */
 		rc = cut_segments(r, 0);
 		r->next_offset = start_offset;

@@ -414,17 +414,25 @@ static int index_restart(struct segment *seg)
 	return segment_unlink_index(seg);
 }
 
-/* Whether a batch lies behind all that the index knows, as far as the index can tell places. */
-static bool follows(const struct segment *seg, const struct batch_head *h)
+/* Whether a batch follows on from all that the index knows, and lies where it can tell places.
+ * Where nothing was cleaned out and no damage was passed (gap), it follows without a hole. */
+static bool follows(const struct segment *seg, const struct batch_head *h, bool gap)
 {
-	const struct index_entry *next = &seg->index.next;
+	const struct index *x = &seg->index;
+	const struct index_entry *next = &x->next;
 	uint64_t offset = (uint64_t)h->base_offset - (uint64_t)seg->base_offset;
 	uint64_t plain = h->plain_pos - seg->base_pos;
+	/* A stored index ends with a batch that is told once more. */
+	bool is_told = x->cnt && h->meta_pos == x->entries[x->cnt - 1].meta_pos;
 
-	return h->base_offset >= seg->base_offset && offset >= next->offset &&
-	       offset <= UINT32_MAX - (uint64_t)h->cnt && h->plain_pos >= seg->base_pos &&
-	       plain >= next->plain_pos && plain <= UINT32_MAX - (uint64_t)h->plain_len &&
-	       h->data_pos >= next->data_pos && h->data_pos <= UINT32_MAX - (uint64_t)h->data_len;
+	if (h->base_offset < seg->base_offset || offset > UINT32_MAX - (uint64_t)h->cnt ||
+	    h->plain_pos < seg->base_pos || plain > UINT32_MAX - (uint64_t)h->plain_len ||
+	    h->data_pos > UINT32_MAX - (uint64_t)h->data_len)
+		return false;
+	if (is_told || (!seg->generation && !gap))
+		return offset == next->offset && plain == next->plain_pos &&
+		       h->data_pos == next->data_pos;
+	return offset >= next->offset && plain >= next->plain_pos && h->data_pos >= next->data_pos;
 }
 
 int segment_index(struct segment *seg, uint64_t meta_end)
@@ -447,12 +455,9 @@ int segment_index(struct segment *seg, uint64_t meta_end)
 		return r;
 	meta_scan_init(&s, seg, &c->meta, x->next.meta_pos, meta_end);
 	while ((r = meta_scan_next(&s, &h)) > 0) {
-		const struct index_entry *last = x->cnt ? &x->entries[x->cnt - 1] : NULL;
-		bool is_new;
+		bool is_new, gap = s.gap || x->gap;
 
-		if (!follows(seg, &h) || (last && h.meta_pos == last->meta_pos &&
-					  (h.data_pos != last->data_pos ||
-					   h.base_offset != seg->base_offset + last->offset))) {
+		if (!follows(seg, &h, gap)) {
 			if (!x->flushed) /* they contradict each other */
 				return plog_set_fault(
 					seg->plog, seg, SEGMENT_META, h.meta_pos,
@@ -461,12 +466,15 @@ int segment_index(struct segment *seg, uint64_t meta_end)
 			return r ? r : segment_index(seg, meta_end);
 		}
 		r = index_add(x, &h, seg->base_offset, seg->base_pos,
-			      seg->plog->config.index_interval_bytes, s.gap, &is_new);
+			      seg->plog->config.index_interval_bytes, gap, &is_new);
 		if (r)
 			return r;
+		x->gap = false;
 	}
-	if (!r) /* damage at the very end is passed too */
+	if (!r) { /* damage at the very end is passed too */
 		x->next.meta_pos = (uint32_t)meta_end;
+		x->gap |= s.gap;
+	}
 	return r;
 }
 
@@ -492,11 +500,14 @@ void segment_index_batch(struct segment *seg, const struct batch_head *h)
 
 	if (!x->loaded || x->next.meta_pos != h->meta_pos)
 		return;
-	if (index_add(x, h, seg->base_offset, seg->base_pos, seg->plog->config.index_interval_bytes,
-		      false, &is_new)) {
+	/* Where it does not follow, the next look-up says why. */
+	if (!follows(seg, h, x->gap) ||
+	    index_add(x, h, seg->base_offset, seg->base_pos, seg->plog->config.index_interval_bytes,
+		      x->gap, &is_new)) {
 		segment_index_drop(seg);
 		return;
 	}
+	x->gap = false;
 	if (!is_new || x->cnt < 2 || seg->tail_meta != h->meta_pos)
 		return;
 	/* The granule that was the last one is closed, and had been checked to its end. */

@@ -559,6 +559,89 @@ static void test_descriptions_out_of_order(void **state)
 	}
 }
 
+/* A cleaned segment may have holes; but the log's end is not behind it in the plain file. */
+static void test_append_before_a_forged_place(void **state)
+{
+	struct bench *b = *state;
+	struct plog_point end;
+
+	fill(b, 200);
+	assert_int_equal(plog_point(&b->log, &end), 0);
+	forge(b, 0, 36, 1); /* the generation; the base offset stays 0 */
+	forge(b, 0, FORMAT_HEAD_LEN + 99 * FORMAT_BATCH_LEN + 56, 1 << 19);
+	assert_int_equal(reopen(b, &end), 0);
+	assert_int_equal(read_byte(b, 1470), '0');
+	append(b, 200, "behind\n", false);
+	assert_int_equal(read_byte(b, 1500), -EIO);
+	assert_int_equal(read_byte(b, 1506), -EIO);
+}
+
+/* A head that contradicts the log's start is refused before anything is cut at it. */
+static void test_head_beside_the_start(void **state)
+{
+	static const uint64_t places[] = { 0, 599, 601, INT64_MAX };
+	struct bench *b = *state;
+
+	fill(b, 40);
+	assert_int_equal(disk_unlink(simdisk_disk(b->sd), path_of(0, "meta")), 0);
+	for (unsigned i = 0; i < ARRAY_CNT(places); i++) {
+		forge(b, 40, 48, places[i]);
+		plog_fini(&b->log);
+		simdisk_kill(b->sd);
+		plog_init(&b->log, simdisk_disk(b->sd), &b->debts, "t-0", id_a, 0, &b->config);
+		assert_int_equal(plog_open(&b->log, 40, 600, NULL, false, NULL, 0, &b->report),
+				 -EIO);
+		assert_non_null(strstr(b->log.fault, path_of(40, "meta")));
+	}
+	forge(b, 40, 48, 600);
+	plog_fini(&b->log);
+	plog_init(&b->log, simdisk_disk(b->sd), &b->debts, "t-0", id_a, 0, &b->config);
+	assert_int_equal(plog_open(&b->log, 40, 600, NULL, false, NULL, 0, &b->report), 0);
+	assert_int_equal(b->log.next_offset, 100);
+	assert_int_equal(read_byte(b, 600), '0');
+}
+
+/* The same with a hole between two of them, where no description is missing. */
+static void test_descriptions_with_a_hole(void **state)
+{
+	struct bench *b = *state;
+	struct plog_point end;
+	size_t pos = FORMAT_HEAD_LEN + 39 * FORMAT_BATCH_LEN;
+
+	b->config.index_interval_bytes = 39 * 135;
+	fill(b, 40);
+	assert_int_equal(plog_point(&b->log, &end), 0);
+	forge(b, 40, pos + 64, 41 * 15);
+	forge(b, 40, pos + 56, 81 * 15);
+	assert_int_equal(disk_unlink(simdisk_disk(b->sd), path_of(40, "index")), 0);
+	assert_int_equal(reopen(b, &end), 0);
+	check_filled(b, 40, 80);
+}
+
+/* What is appended behind a damaged last description is found. */
+static void test_append_behind_a_flipped_description(void **state)
+{
+	struct bench *b = *state;
+	struct plog_point end;
+
+	fill(b, 200);
+	assert_int_equal(plog_point(&b->log, &end), 0);
+	simdisk_flip(b->sd, path_of(0, "meta"), FORMAT_HEAD_LEN + 99 * FORMAT_BATCH_LEN + 13, 4);
+	assert_int_equal(reopen(b, &end), 0);
+	check_filled(b, 99, 100);
+	append(b, 200, "behind\n", true);
+	for (unsigned i = 0; i < 2; i++) {
+		const struct batch *batch;
+
+		assert_int_equal(read_byte(b, 1500), 'b');
+		assert_int_equal(read_byte(b, 1499), -EIO);
+		assert_int_equal(plog_batch(&b->log, 100, &batch), 0);
+		assert_int_equal(batch->head.plain_pos, 1500);
+		assert_int_equal(plog_point(&b->log, &end), 0);
+		assert_int_equal(reopen(b, &end), 0);
+	}
+}
+
 /* A sealed segment that is not this log's (somebody copied files) is a fault like any damage: its
  * readers must not take it for what retention removed. */
 static void test_foreign_segment_among_ours(void **state)
@@ -768,6 +851,10 @@ int main(void)
 		CASE(test_head_of_a_newer_version),
 		CASE(test_descriptions_out_of_order),
 		CASE(test_foreign_segment_among_ours),
+		CASE(test_append_before_a_forged_place),
+		CASE(test_head_beside_the_start),
+		CASE(test_descriptions_with_a_hole),
+		CASE(test_append_behind_a_flipped_description),
 		CASE(test_segments_of_one_seed),
 		CASE(test_damaged_head),
 		CASE(test_foreign_topic_is_not_touched),
