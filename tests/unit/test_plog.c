@@ -624,6 +624,34 @@ static void test_segments_of_one_seed(void **state)
 	}
 }
 
+/* It held no bytes, so that the positions do not tell that it is missing. */
+static void test_missing_end_of_control_batches(void **state)
+{
+	const struct plog_producer producer = { .id = 1, .attr = BATCH_CONTROL };
+	const struct record mark = { .value_len = RECORD_NULL, .key_len = RECORD_NULL };
+	struct bench *b = *state;
+	struct plog_appended a;
+	struct plog_point end;
+
+	fill(b, 200);
+	assert_int_equal(plog_roll(&b->log, 100), 0);
+	assert_int_equal(plog_append_records(&b->log, 100, &mark, 1, &producer, &a), 0);
+	assert_int_equal(plog_point(&b->log, &end), 0);
+	assert_int_equal(disk_unlink(simdisk_disk(b->sd), path_of(100, "meta")), 0);
+	assert_int_equal(reopen(b, &end), 0);
+	assert_true(b->report.damaged);
+	for (unsigned i = 0; i < 2; i++) {
+		const struct batch *batch;
+
+		append(b, 200, "behind\n", false);
+		assert_int_equal(plog_batch(&b->log, 100, &batch), -EIO);
+		assert_int_equal(plog_batch(&b->log, 101, &batch), 0);
+		assert_int_equal(read_byte(b, 1500), 'b');
+		assert_int_equal(plog_point(&b->log, &end), 0);
+		assert_int_equal(reopen(b, &end), 0);
+	}
+}
+
 static void test_damaged_head(void **state)
 {
 	struct bench *b = *state;
@@ -786,6 +814,7 @@ int main(void)
 		CASE(test_missing_files_are_faults),
 		CASE(test_missing_ends_are_faults),
 		CASE(test_missing_log_is_a_fault),
+		CASE(test_missing_end_of_control_batches),
 		CASE(test_head_of_a_newer_version),
 		CASE(test_descriptions_out_of_order),
 		CASE(test_foreign_segment_among_ours),
