@@ -151,7 +151,8 @@ static bool roll_is_due(const struct plog *p, int64_t now_ms, uint64_t data_len,
 	uint64_t max = SEGMENT_BYTES_MAX, age_ms;
 
 	/* Behind damage the log goes on in a segment of its own. */
-	if (seg->bad_head || (!seg->generation && seg->base_pos + seg->data_len != p->end_pos))
+	if (p->tail_missing || seg->bad_head ||
+	    (!seg->generation && seg->base_pos + seg->data_len != p->end_pos))
 		return true;
 	if (seg->meta_len == FORMAT_HEAD_LEN && !seg->data_len)
 		return false;
@@ -186,6 +187,7 @@ static int new_segment(struct plog *p, int64_t now_ms)
 	if (old && segment_index_flush(old))
 		segment_index_drop(old);
 	p->dirty = true;
+	p->tail_missing = false;
 	r = plog_put_segment(p, seg);
 	POST(!r);
 	return 0;

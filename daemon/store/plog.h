@@ -81,6 +81,7 @@ struct plog {
 	int debt_idx;	  /* slot in debts, -1: none */
 	struct hash_run *debt_hash;
 	bool undo_owed;
+	bool tail_missing;     /* the segment in which it ended: it goes on in one of its own */
 	int64_t leftover_base; /* files of a roll that failed and could not be removed; -1: none */
 	struct batch_cache *cache; /* see plog_init() */
 	bool cache_owned;

@@ -609,6 +609,8 @@ static int recover(struct recovery *r, const struct names *n, int64_t start_offs
 	p->next_offset = r->next_offset;
 	p->end_pos = r->end_pos;
 	p->max_ts_ms = r->max_ts_ms;
+	p->tail_missing =
+		r->floor && p->seg_cnt && plog_active(p)->base_offset < r->floor->segment_base;
 	return 0;
 }
 

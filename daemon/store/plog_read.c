@@ -139,6 +139,9 @@ static int check_granules(struct segment *seg, struct batch_cache *c, uint32_t i
 		    h.data_pos + h.data_len > data_end)
 			return -EBADMSG;
 		plain += h.plain_len;
+		/* Where the index says more than its batches, they are given one at a time. */
+		if (!g.is_last && h.meta_pos + h.total_len == g.meta_end && plain != g.plain_end)
+			return -EBADMSG;
 		r = check_values(seg, c, &w, &h, data_end);
 		if (!r)
 			r = granule_mark(seg, idx, &g, &h);

@@ -559,6 +559,27 @@ static void test_descriptions_out_of_order(void **state)
 	}
 }
 
+/* An index is believed where to look, never what was checked. */
+static void test_index_that_tells_too_much(void **state)
+{
+	struct bench *b = *state;
+	struct plog_point end;
+	uint8_t *meta, *entry;
+	size_t len;
+
+	b->log.config.index_interval_bytes = 39 * 135;
+	fill(b, 40);
+	assert_int_equal(plog_point(&b->log, &end), 0);
+	simdisk_flip(b->sd, path_of(40, "meta"), FORMAT_HEAD_LEN + 39 * FORMAT_BATCH_LEN + 13, 4);
+	meta = simdisk_bytes(b->sd, path_of(40, "meta"), &len);
+	entry = simdisk_bytes(b->sd, path_of(40, "index"), &len) + INDEX_HEAD_LEN + INDEX_ENTRY_LEN;
+	assert_int_equal(len, INDEX_HEAD_LEN + 2 * INDEX_ENTRY_LEN);
+	le32_store(entry + 12, 5000);
+	le32_store(entry + 16, (uint32_t)hash_xxh3_seed(entry, 16, le64_load(meta + 64) + 1));
+	assert_int_equal(reopen(b, &end), 0);
+	check_filled(b, 79, 80);
+}
+
 /* A cleaned segment may have holes; but the log's end is not behind it in the plain file. */
 static void test_append_before_a_forged_place(void **state)
 {
@@ -680,6 +701,34 @@ static void test_segments_of_one_seed(void **state)
 			assert_int_equal(plog_batch(&b->log, base + i, &batch), 0);
 			assert_int_equal(batch->head.base_offset, base + i);
 		}
+	}
+}
+
+/* It held no bytes, so that the positions do not tell that it is missing. */
+static void test_missing_end_of_control_batches(void **state)
+{
+	const struct plog_producer producer = { .id = 1, .attr = BATCH_CONTROL };
+	const struct record mark = { .value_len = RECORD_NULL, .key_len = RECORD_NULL };
+	struct bench *b = *state;
+	struct plog_appended a;
+	struct plog_point end;
+
+	fill(b, 200);
+	assert_int_equal(plog_roll(&b->log, 100), 0);
+	assert_int_equal(plog_append_records(&b->log, 100, &mark, 1, &producer, &a), 0);
+	assert_int_equal(plog_point(&b->log, &end), 0);
+	assert_int_equal(disk_unlink(simdisk_disk(b->sd), path_of(100, "meta")), 0);
+	assert_int_equal(reopen(b, &end), 0);
+	assert_true(b->report.damaged);
+	for (unsigned i = 0; i < 2; i++) {
+		const struct batch *batch;
+
+		append(b, 200, "behind\n", false);
+		assert_int_equal(plog_batch(&b->log, 100, &batch), -EIO);
+		assert_int_equal(plog_batch(&b->log, 101, &batch), 0);
+		assert_int_equal(read_byte(b, 1500), 'b');
+		assert_int_equal(plog_point(&b->log, &end), 0);
+		assert_int_equal(reopen(b, &end), 0);
 	}
 }
 
@@ -848,9 +897,11 @@ int main(void)
 		CASE(test_missing_files_are_faults),
 		CASE(test_missing_ends_are_faults),
 		CASE(test_missing_log_is_a_fault),
+		CASE(test_missing_end_of_control_batches),
 		CASE(test_head_of_a_newer_version),
 		CASE(test_descriptions_out_of_order),
 		CASE(test_foreign_segment_among_ours),
+		CASE(test_index_that_tells_too_much),
 		CASE(test_append_before_a_forged_place),
 		CASE(test_head_beside_the_start),
 		CASE(test_descriptions_with_a_hole),
