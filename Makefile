@@ -202,8 +202,8 @@ check-long: setup-test ## simulation, faults, kills for long, [SEED=n] again as 
 	@$(SUITE) --long $(if $(SEED),--seed '$(SEED)') sim fault mount-long
 
 .PHONY: fuzz
-fuzz: setup-test ## each fuzzer for [SECONDS=60]
-	@$(SUITE) --fuzz-seconds '$(or $(SECONDS),60)' fuzz
+fuzz: setup-test ## each fuzzer for [SECONDS=60], [CASE=name] one of them
+	@$(SUITE) $(if $(CASE),--case '$(CASE)') --fuzz-seconds '$(or $(SECONDS),60)' fuzz
 
 .PHONY: soak
 soak: setup-test ## load, kills and checks for [MINUTES=10]

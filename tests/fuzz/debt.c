@@ -9,7 +9,7 @@
 
 #define COPY_LEN (DEBT_SLOT_LEN / 2)
 /* Where what a copy says ends. */
-#define SAYS_END 96
+#define SAYS_END 102
 
 static bool is_copy(const struct debt *d, const uint8_t *p)
 {
@@ -18,7 +18,9 @@ static bool is_copy(const struct debt *d, const uint8_t *p)
 	       d->segment_base == (int64_t)le64_load(p + 40) &&
 	       d->base_offset == (int64_t)le64_load(p + 48) && d->data_pos == le64_load(p + 56) &&
 	       d->len == le64_load(p + 64) && d->cnt == le64_load(p + 72) &&
-	       d->timestamp_ms == (int64_t)le64_load(p + 80) && d->values_hash == le64_load(p + 88);
+	       d->timestamp_ms == (int64_t)le64_load(p + 80) &&
+	       d->values_hash == le64_load(p + 88) &&
+	       d->leader_epoch == (int32_t)le32_load(p + 96) && d->attr == le16_load(p + 100);
 }
 
 static void try_store(uint8_t *mem, struct debt *d)
@@ -40,7 +42,7 @@ static void try_store(uint8_t *mem, struct debt *d)
 	cnt = debt_load(mem, got);
 	CHECK(cnt >= 1 && got[0].sequence == d->sequence);
 	got[0].sequence = before.sequence;
-	CHECK(!memcmp(&got[0], &before, sizeof(before)));
+	CHECK(is_copy(&got[0], mem + (before.sequence & 1) * COPY_LEN));
 	/* The copy before it is still there. */
 	CHECK(cnt == 2 && got[1].sequence == before.sequence);
 	debt_give_back(&t, idx);

@@ -159,6 +159,7 @@ static void make_owed(struct run *r, struct image *m)
 		.cnt = 2,
 		.timestamp_ms = 2000,
 		.values_hash = hash_xxh3("one\ntwo\n", 8),
+		.attr = BATCH_PLAIN,
 	};
 	memcpy(r->owed.topic_id, topic_id, 16);
 	buf_put_str(&m->files[SEGMENT_DATA], "one\ntwo\n");
