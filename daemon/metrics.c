@@ -199,6 +199,13 @@ void broker_metrics(struct broker *b, struct buf *out)
 	put_histogram(out, "topicfs_fsync_seconds", "Time from an fsync to its answer.",
 		      &b->fsyncs);
 	put_refusals(b, out);
+	family(out, "topicfs_requests", "counter", "", "Requests of the mount, by kind.");
+	buf_printf(out, "topicfs_requests_total{kind=\"lookup\"} %llu\n",
+		   (unsigned long long)b->fs->lookups);
+	buf_printf(out, "topicfs_requests_total{kind=\"read\"} %llu\n",
+		   (unsigned long long)b->fs->reads);
+	buf_printf(out, "topicfs_requests_total{kind=\"write\"} %llu\n",
+		   (unsigned long long)b->fs->writes);
 	put_one(out, "topicfs_requests_parked", "gauge", "", "Requests that wait.",
 		waiting_cnt(b->fs));
 	put_one(out, "topicfs_files_open", "gauge", "", "Open files of the mount.",

@@ -187,6 +187,9 @@ struct remover {
 #define HANDLE_CNT_MAX 262144U
 #define NODE_CNT_MAX (1U << 22)
 
+/* Names with "@" whose node is remembered. */
+#define SHARED_NODE_CNT 256U
+
 struct fs {
 	struct backend be;
 	struct disk *disk; /* borrowed: for nowait */
@@ -197,6 +200,7 @@ struct fs {
 	struct list again; /* reads that are not done, but gave the others a turn */
 	struct node **node_chunks;
 	uint32_t node_cnt, node_cap, node_free, node_gen;
+	uint64_t shared_nodes[SHARED_NODE_CNT]; /* node ids by the hash of topic and name */
 	uint32_t handle_cnt, parked_cnt;
 	struct remover removers[REMOVER_CNT];
 	unsigned remover_next;
@@ -204,8 +208,7 @@ struct fs {
 	int64_t born_ms;
 	bool no_splice;
 	bool ends; /* tails were ended: nothing is written any more */
-	uint64_t refused_cnt;
-	uint64_t reads, writes;
+	uint64_t lookups, reads, writes; /* requests of each kind so far */
 	struct list free_parked;
 	uint8_t *scratch; /* SCRATCH_LEN, for copied reads */
 };
@@ -219,7 +222,10 @@ static inline struct fs *fs_of(fuse_req_t req)
 /* node.c */
 /* Resolves a node id. False: unknown (answer ENOENT or ESTALE). */
 bool node_find(struct fs *fs, uint64_t nodeid, struct where *ret);
-/* A fresh node; takes a ref of topic (may be NULL). -ENOMEM, -ENFILE. */
+/*
+ * A fresh node; takes a ref of topic (may be NULL). -ENOMEM, -ENFILE. A name with "@" is only read,
+ * so its look-ups may share a node: where the last one's is still known, it is given again.
+ */
 MUST_CHECK int node_new(struct fs *fs, enum node_kind kind, struct be_topic *topic,
 			const struct view *view, const char *name, uint64_t *ret_nodeid);
 void node_forget(struct fs *fs, uint64_t nodeid, uint64_t lookups);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define NODE_TABLE_BIT (1ULL << 63)
 #define CHUNK 256U
@@ -71,14 +72,36 @@ static int grow(struct fs *fs)
 	return 0;
 }
 
+static uint64_t *shared_slot(struct fs *fs, const struct be_topic *topic, const char *name)
+{
+	return &fs->shared_nodes[(hash_xxh3(name, strlen(name)) + topic->serial) % SHARED_NODE_CNT];
+}
+
+/* A thousand programs that open `0@latest` at once would else undo each other's look-ups. */
+static bool find_shared(struct fs *fs, const struct be_topic *topic, const char *name,
+			uint64_t *ret_nodeid)
+{
+	struct where w;
+
+	*ret_nodeid = *shared_slot(fs, topic, name);
+	if (!*ret_nodeid || !node_find(fs, *ret_nodeid, &w) || w.topic != topic ||
+	    strcmp(w.node->name, name) != 0)
+		return false;
+	w.node->lookups++;
+	return true;
+}
+
 int node_new(struct fs *fs, enum node_kind kind, struct be_topic *topic, const struct view *view,
 	     const char *name, uint64_t *ret_nodeid)
 {
+	bool shares = view && view->has_at;
 	struct node *n;
 	char *copy;
 	uint32_t idx;
 	int r;
 
+	if (shares && find_shared(fs, topic, name, ret_nodeid))
+		return 0;
 	if (!fs->node_free) {
 		r = grow(fs);
 		if (r)
@@ -99,6 +122,8 @@ int node_new(struct fs *fs, enum node_kind kind, struct be_topic *topic, const s
 		n->view = *view;
 	topic_ref(topic);
 	*ret_nodeid = NODE_TABLE_BIT | (uint64_t)n->gen << 32 | idx;
+	if (shares)
+		*shared_slot(fs, topic, name) = *ret_nodeid;
 	return 0;
 }
 

@@ -164,6 +164,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	uint64_t id;
 	int r;
 
+	fs->lookups++;
 	if (!node_find(fs, parent, &dir)) {
 		fuse_reply_err(req, ESTALE);
 		return;

@@ -62,3 +62,22 @@ with Broker() as broker:
     for child in children:
         for i, got in enumerate(child.result(20)):
             assert_eq("all", json.loads(got)["value"] if i % 2 else got.decode().strip())
+
+    # Opening one name at once costs look-ups in proportion, not in the square: each open must not
+    # undo the look-ups of the others (it took seconds).
+    def lookups():
+        with open(MNT + "/metrics") as f:
+            return int(re.search(r'^topicfs_requests_total{kind="lookup"} (\d+)', f.read(), re.M)[1])
+
+    def open_one(gate):
+        gate.wait()
+        os.close(os.open(topic("t/0@latest"), os.O_RDONLY))
+
+    before, gate = lookups(), threading.Barrier(500)
+    threading.stack_size(65536)
+    threads = [threading.Thread(target=open_one, args=(gate,)) for _ in range(500)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert lookups() - before < 500 * 10, f"{lookups() - before} look-ups for 500 opens"
