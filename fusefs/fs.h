@@ -207,7 +207,7 @@ struct fs {
 	uint32_t uid, gid; /* of the mount's own directories */
 	int64_t born_ms;
 	bool no_splice;
-	bool ends; /* tails were ended: nothing is written any more */
+	bool ends;			 /* tails were ended: nothing is written any more */
 	uint64_t lookups, reads, writes; /* requests of each kind so far */
 	struct list free_parked;
 	uint8_t *scratch; /* SCRATCH_LEN, for copied reads */
