@@ -39,36 +39,61 @@ static void snapshot_path(uint64_t index, uint64_t term, char *path, size_t len)
 		 (unsigned long long)index, (unsigned long long)term);
 }
 
-/* The newest snapshot that can be read; an older one, and the log, make up for a damaged one. */
-static int load_snapshot(struct metalog *m)
+/* 0; -EIO where it is damaged, -EPROTONOSUPPORT where it is of a newer version, or another errno.
+ */
+static int read_snapshot(struct metalog *m, const char *path, uint64_t index)
 {
-	uint64_t index, term;
+	struct metadata *md = NULL;
 	struct buf b;
-	char path[128];
-	int r = store_last_snapshot(m->store, m->log, &index, &term);
+	int r;
 
-	if (r == -ENOENT)
-		return 0;
-	if (r)
-		return r;
 	buf_init(&b);
-	snapshot_path(index, term, path, sizeof(path));
 	r = store_read_file(m->store, path, &b);
-	if (!r) {
-		struct metadata *md;
-
+	if (!r)
 		r = metadata_decode(b.data, b.len, &md);
-		if (!r && memcmp(metadata_cluster_id(md), store_cluster_id(m->store), 16)) {
-			metadata_free(md);
-			r = -EBADMSG;
-		} else if (!r) {
-			metadata_free(m->md);
-			m->md = md;
-			m->snapshot_index = index;
-		}
-	}
 	buf_fini(&b);
-	return r;
+	if (!r && memcmp(metadata_cluster_id(md), store_cluster_id(m->store), 16) != 0)
+		r = -EBADMSG;
+	if (r) {
+		metadata_free(md);
+		return r == -EBADMSG ? -EIO : r;
+	}
+	metadata_free(m->md);
+	m->md = md;
+	m->snapshot_index = index;
+	return 0;
+}
+
+/*
+ * The newest snapshot that can be read: an older one, or none, and the log make up for a damaged
+ * one, unless the log begins behind them (replay() says so). sentence then names the newest damaged
+ * one.
+ */
+static int load_snapshot(struct metalog *m, char *sentence)
+{
+	uint64_t index, term, below = UINT64_MAX;
+	char path[128];
+	int r;
+
+	for (;;) {
+		r = store_last_snapshot(m->store, m->log, below, &index, &term);
+		if (r)
+			return r == -ENOENT ? 0 : r;
+		snapshot_path(index, term, path, sizeof(path));
+		r = read_snapshot(m, path, index);
+		if (r != -EIO) {
+			if (r)
+				snprintf(sentence, SENTENCE_MAX, "%s: %s", path,
+					 r == -EPROTONOSUPPORT ? "it is of a newer version"
+							       : log_errno_name(r));
+			return r;
+		}
+		LOG_AT(LOG_ERROR, path, r,
+		       "the snapshot is damaged; an older one or the log itself is tried");
+		if (!*sentence)
+			snprintf(sentence, SENTENCE_MAX, "%s is damaged", path);
+		below = index;
+	}
 }
 
 static int replay(struct metalog *m, char *sentence)
@@ -79,9 +104,12 @@ static int replay(struct metalog *m, char *sentence)
 	int r;
 
 	if (off < m->log->start_offset) {
-		snprintf(sentence, SENTENCE_MAX,
-			 "the metadata log begins at %lld, but its snapshot ends at %lld",
-			 (long long)m->log->start_offset, (long long)off);
+		size_t len = strlen(sentence);
+
+		snprintf(sentence + len, SENTENCE_MAX - len,
+			 "%sthe metadata log begins at %lld, but the snapshot before it ends at "
+			 "%lld",
+			 len ? ", and " : "", (long long)m->log->start_offset, (long long)off);
 		return -EIO;
 	}
 	while (off < m->log->next_offset) {
@@ -131,9 +159,11 @@ int metalog_open(struct store *s, int64_t now_ms, metalog_applied_fn *fn, void *
 	if (r && m->log && *m->log->fault)
 		snprintf(sentence, SENTENCE_MAX, "metadata log: %.250s", m->log->fault);
 	if (!r)
-		r = load_snapshot(m);
+		r = load_snapshot(m, sentence);
 	if (!r)
 		r = replay(m, sentence);
+	if (!r)
+		r = store_drop_unfinished(s, m->log);
 	if (r) {
 		if (!*sentence)
 			snprintf(sentence, SENTENCE_MAX, "the metadata cannot be read: %s",
@@ -141,6 +171,7 @@ int metalog_open(struct store *s, int64_t now_ms, metalog_applied_fn *fn, void *
 		metalog_free(m);
 		return r;
 	}
+	*sentence = 0;
 	m->term = metadata_applied_term(m->md) + 1;
 	m->log->leader_epoch = (int32_t)m->term;
 	*ret = m;

@@ -183,13 +183,14 @@ static int check_debts(struct verify *v)
 
 /* ---- meta.properties ---- */
 
-/* The store looks for three lines; here nothing else may stand between them. */
+/* Three lines and nothing between them; and their checksum, which early files do not have. */
 static int check_properties(struct verify *v)
 {
 	static const char *const NAMES[] = { "version=", "cluster.id=", "directory.id=" };
 	const char *at;
 	struct buf b;
 	uint8_t id[16];
+	unsigned i;
 	int r;
 
 	if (v->o.bad_properties)
@@ -201,7 +202,7 @@ static int check_properties(struct verify *v)
 		return r;
 	}
 	at = (const char *)b.data;
-	for (unsigned i = 0; i < ARRAY_CNT(NAMES); i++) {
+	for (i = 0; i < ARRAY_CNT(NAMES); i++) {
 		size_t name = strlen(NAMES[i]), len = strcspn(at, "\n");
 		bool holds = len > name && !strncmp(at, NAMES[i], name) && at[len] == '\n';
 
@@ -214,6 +215,15 @@ static int check_properties(struct verify *v)
 			break;
 		}
 		at += len + 1;
+	}
+	if (i == ARRAY_CNT(NAMES) && *at) {
+		size_t len = (size_t)(at - (const char *)b.data);
+		char want[32];
+
+		snprintf(want, sizeof(want), "checksum=%016llx\n",
+			 (unsigned long long)hash_xxh3(b.data, len));
+		if (strcmp(at, want) != 0)
+			verify_fault(v, "meta.properties", len, "the checksum does not fit");
 	}
 	buf_fini(&b);
 	return 0;

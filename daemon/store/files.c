@@ -6,11 +6,13 @@
  *   version=1
  *   cluster.id=…          22 characters of base64url without padding, as Kafka writes ids
  *   directory.id=…
+ *   checksum=…            XXH3-64 of the lines above, 16 hexadecimal digits; early files have none
  *
  * clean-shutdown: "incarnation=N\nboot.id=HEX\n". TOPIC-PARTITION/partition.metadata is Kafka's
  * too: "version: 0\ntopic_id: BASE64URL\n"; it is not synced by itself, the heads of segments are
  * what counts.
  */
+#include "daemon/base/hash.h"
 #include "daemon/store/store_impl.h"
 
 #include <errno.h>
@@ -151,6 +153,22 @@ static const char *property(const char *text, const char *name, size_t *ret_len)
 	return NULL;
 }
 
+/* Whether what follows the first three lines is nothing, or the checksum of them. */
+static bool meta_sum_fits(const char *text)
+{
+	const char *end = text;
+	char want[32];
+
+	for (unsigned i = 0; i < 3; i++) {
+		end = strchr(end, '\n');
+		if (!end++)
+			return false;
+	}
+	snprintf(want, sizeof(want), "checksum=%016llx\n",
+		 (unsigned long long)hash_xxh3(text, (size_t)(end - text)));
+	return !*end || !strcmp(end, want);
+}
+
 static int parse_meta(struct store *s, const char *text, struct store_open_report *rep)
 {
 	size_t version_len, cluster_len, directory_len;
@@ -171,8 +189,12 @@ static int parse_meta(struct store *s, const char *text, struct store_open_repor
 	    id_decode(directory, directory_len, s->directory_id)) {
 		snprintf(rep->sentence, sizeof(rep->sentence),
 			 "meta.properties is damaged: version, cluster.id or directory.id is "
-			 "missing "
-			 "or malformed");
+			 "missing or malformed");
+		return -EBADMSG;
+	}
+	if (!meta_sum_fits(text)) {
+		snprintf(rep->sentence, sizeof(rep->sentence),
+			 "meta.properties is damaged: its lines do not fit their checksum");
 		return -EBADMSG;
 	}
 	return 0;
@@ -205,6 +227,8 @@ int store_write_meta(struct store *s)
 	id_encode(s->directory_id, directory);
 	n = snprintf(text, sizeof(text), "version=%d\ncluster.id=%s\ndirectory.id=%s\n",
 		     STORE_FORMAT_VERSION, cluster, directory);
+	n += snprintf(text + n, sizeof(text) - (size_t)n, "checksum=%016llx\n",
+		      (unsigned long long)hash_xxh3(text, (size_t)n));
 	return store_write_file(s, "meta.properties", text, (size_t)n);
 }
 

@@ -23,9 +23,9 @@ static bool parse_name(const char *name, uint64_t *ret_index, uint64_t *ret_term
 	return true;
 }
 
-/* The newest snapshot, and the oldest one below `below`, of one walk through the directory. */
+/* The newest and the oldest snapshot below `below`, of one walk through the directory. */
 struct search {
-	bool found, found_old;
+	bool found;
 	uint64_t index, term, below, old_index, old_term;
 };
 
@@ -34,24 +34,24 @@ static int look_at(void *ctx, const char *name)
 	struct search *s = ctx;
 	uint64_t index, term;
 
-	if (!parse_name(name, &index, &term))
+	if (!parse_name(name, &index, &term) || index >= s->below)
 		return 0;
 	if (!s->found || index > s->index) {
-		s->found = true;
 		s->index = index;
 		s->term = term;
 	}
-	if (index < s->below) {
-		s->found_old = true;
+	if (!s->found || index < s->old_index) {
 		s->old_index = index;
 		s->old_term = term;
 	}
+	s->found = true;
 	return 0;
 }
 
-int store_last_snapshot(struct store *s, struct plog *p, uint64_t *ret_index, uint64_t *ret_term)
+int store_last_snapshot(struct store *s, struct plog *p, uint64_t below, uint64_t *ret_index,
+			uint64_t *ret_term)
 {
-	struct search found = { 0 };
+	struct search found = { .below = below };
 	int r = disk_list(s->disk, p->dir, look_at, &found);
 
 	if (r)
@@ -70,7 +70,7 @@ int store_drop_snapshots(struct store *s, struct plog *p, uint64_t index)
 		char path[TOPIC_DIR_MAX + 64];
 		int r = disk_list(s->disk, p->dir, look_at, &found);
 
-		if (r || !found.found_old)
+		if (r || !found.found)
 			return r;
 		snprintf(path, sizeof(path), "%s/%020llu-%010llu.checkpoint", p->dir,
 			 (unsigned long long)found.old_index, (unsigned long long)found.old_term);
@@ -78,6 +78,32 @@ int store_drop_snapshots(struct store *s, struct plog *p, uint64_t index)
 		if (r)
 			return r;
 	}
+}
+
+/* One name of a snapshot that was never finished; what a listing walks over must not change. */
+static int find_unfinished(void *ctx, const char *name)
+{
+	static const char end[] = ".checkpoint.new";
+	size_t len = strlen(name);
+
+	if (len <= strlen(end) || strcmp(name + len - strlen(end), end) || len >= 64)
+		return 0;
+	memcpy(ctx, name, len + 1);
+	return 1;
+}
+
+int store_drop_unfinished(struct store *s, struct plog *p)
+{
+	char name[64], path[TOPIC_DIR_MAX + 66];
+	int r;
+
+	while ((r = disk_list(s->disk, p->dir, find_unfinished, name)) == 1) {
+		snprintf(path, sizeof(path), "%s/%s", p->dir, name);
+		r = disk_unlink(s->disk, path);
+		if (r)
+			return r;
+	}
+	return r;
 }
 
 int store_raise_start(struct store *s, struct plog *p, int64_t offset, uint64_t pos)

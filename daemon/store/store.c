@@ -232,6 +232,7 @@ static struct store *store_new(struct disk *d, const struct store_config *config
 	list_init(&s->notes);
 	list_init(&s->free_notes);
 	buf_init(&s->ckpt_buf);
+	buf_init(&s->gone_names);
 	s->cache = batch_cache_new();
 	s->scratch = malloc(JOURNAL_FSYNC_MAX);
 	if (!s->scratch || !s->cache || buckets_grow(s, STORE_BUCKETS_MIN)) {
@@ -277,6 +278,7 @@ void store_free(struct store *s)
 	fd_free(s, s->lock_fd);
 	journal_fini(&s->journal);
 	buf_fini(&s->ckpt_buf);
+	buf_fini(&s->gone_names);
 	batch_cache_free(s->cache);
 	free(s->zeros);
 	free(s->scratch);

@@ -176,10 +176,12 @@ MUST_CHECK int store_read_file(struct store *s, const char *path, struct buf *b)
 
 /*
  * The metadata log's snapshots, INDEX-TERM.checkpoint (20 and 10 digits) in p's directory: the
- * newest one's numbers (-ENOENT: none), and the removal of those below index. Blocking.
+ * numbers of the newest one whose index is below `below` (-ENOENT: none), the removal of those that
+ * a stop left unfinished, and of those below index. Blocking.
  */
-MUST_CHECK int store_last_snapshot(struct store *s, struct plog *p, uint64_t *ret_index,
-				   uint64_t *ret_term);
+MUST_CHECK int store_last_snapshot(struct store *s, struct plog *p, uint64_t below,
+				   uint64_t *ret_index, uint64_t *ret_term);
+MUST_CHECK int store_drop_unfinished(struct store *s, struct plog *p);
 MUST_CHECK int store_drop_snapshots(struct store *s, struct plog *p, uint64_t index);
 /* Raises p's log start, in the background: made durable, then what lies wholly below is removed.
  * For the metadata log, whose snapshot stands in for what goes. No-op while an earlier one is under

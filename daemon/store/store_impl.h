@@ -60,10 +60,12 @@
 #define STORE_CHECKPOINT_AGE_MS 5000
 /* A step of the wall clock against the other one that is told. */
 #define STORE_CLOCK_JUMP_MS 2000
-/* Files removed by one tick: unlink of a large one takes milliseconds. */
-#define STORE_UNLINKS_A_TICK 8U
+/* Files and directories removed by one tick: unlink of a large one takes milliseconds. */
+#define STORE_UNLINKS_A_TICK 16U
 /* Descriptors that are closed at a time where all are taken. */
 #define STORE_RELIEVE 1024U
+/* And partitions that are synced for it, with everything waiting, where no other can be closed. */
+#define STORE_RELIEVE_SYNCS 16U
 /* Idle descriptors are closed that often. */
 #define STORE_IDLE_MS 10000
 
@@ -202,6 +204,10 @@ struct store {
 	bool gone_wanted, gone_syncing; /* "….gone" renames that are not synced yet; being synced */
 	bool gone_ready;		/* there are directories to be removed */
 	struct disk_req gone_req;
+	struct buf
+		gone_names; /* of those directories, each with its NUL, as one listing saw them */
+	size_t gone_at;	    /* the first that is not done */
+	bool gone_failed;   /* one of them could not be removed */
 	struct store_stats stats;
 };
 

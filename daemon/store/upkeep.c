@@ -83,6 +83,53 @@ int store_fsync(struct store *s, struct plog *p, int64_t now_ms, uint64_t token)
 	return -EINPROGRESS;
 }
 
+/*
+ * Syncs what a partition has written, where it stands: only then may its descriptors go. 1: there
+ * was something to sync.
+ */
+static int sync_here(struct store *s, struct plog *p)
+{
+	int err = 0, synced = 0;
+
+	for (uint32_t i = 0; i < p->seg_cnt && !err; i++) {
+		struct segment *seg = p->segs[i];
+
+		if (seg->write_seq == seg->synced_seq || seg->meta_fd < 0 || seg->data_fd < 0)
+			continue;
+		err = disk_fsync(s->disk, seg->meta_fd);
+		if (!err)
+			err = disk_fsync(s->disk, seg->data_fd);
+		if (!err)
+			segment_set_synced(seg, seg->write_seq);
+		synced = 1;
+	}
+	return err ? err : synced;
+}
+
+/* Where all descriptors are those of unsynced partitions, the oldest of these are synced now. */
+static unsigned relieve_unsynced(struct store *s)
+{
+	unsigned cnt = 0, syncs = 0;
+
+	LIST_FOREACH(node, &s->unsynced) {
+		struct part *part = LIST_ENTRY(node, struct part, unsynced_link);
+		int err;
+
+		if (syncs == STORE_RELIEVE_SYNCS || s->failed)
+			break;
+		if (part->syncing || !part->plog)
+			continue;
+		err = sync_here(s, part->plog);
+		if (err < 0) {
+			store_fail(s, err, "fsync", part->plog->dir);
+			break;
+		}
+		syncs += (unsigned)err;
+		cnt += plog_relieve(part->plog);
+	}
+	return cnt;
+}
+
 bool store_relieve(void *ctx)
 {
 	struct store *s = ctx;
@@ -94,6 +141,8 @@ bool store_relieve(void *ctx)
 		if (part->plog && cnt < STORE_RELIEVE)
 			cnt += plog_relieve(part->plog);
 	}
+	if (!cnt)
+		cnt = relieve_unsynced(s);
 	return cnt > 0;
 }
 
@@ -218,6 +267,7 @@ static void describe_due(struct store *s)
 		/* Ordered by age; a clock that went back counts as due. */
 		if (age >= 0 && age < STORE_DEBT_AGE_MS)
 			return;
+		s->disk->round++; /* nobody holds a descriptor of the one before */
 		err = plog_describe(p);
 		if (err == -EAGAIN)
 			return;
@@ -406,7 +456,8 @@ static bool part_is_free(const struct part *part)
 
 struct gone_walk {
 	struct store *s;
-	char dir[TOPIC_DIR_MAX + 32], path[TOPIC_DIR_MAX + 300];
+	const char *dir;
+	char path[TOPIC_DIR_MAX + 300];
 	unsigned left;
 };
 
@@ -423,33 +474,58 @@ static int gone_file(void *ctx, const char *name)
 	return err == -ENOENT ? 0 : err;
 }
 
-static int gone_dir(void *ctx, const char *name)
+static int gone_name(void *ctx, const char *name)
 {
-	struct gone_walk *w = ctx;
+	struct store *s = ctx;
 	size_t len = strlen(name);
-	int err;
 
-	if (len <= 5 || strcmp(name + len - 5, ".gone") || len >= sizeof(w->dir))
+	if (len <= 5 || strcmp(name + len - 5, ".gone") || len >= TOPIC_DIR_MAX + 32)
 		return 0;
-	if (!w->left)
-		return 1;
-	memcpy(w->dir, name, len + 1);
-	err = disk_list(w->s->disk, w->dir, gone_file, w);
-	if (!err)
-		err = disk_rmdir(w->s->disk, w->dir);
-	return err == -ENOENT ? 0 : err;
+	buf_put(&s->gone_names, name, len + 1);
+	return buf_err(&s->gone_names);
+}
+
+/* One listing of the data directory serves all that it finds: there may be thousands. */
+static int gone_list(struct store *s)
+{
+	int err = 0;
+
+	buf_reset(&s->gone_names);
+	s->gone_at = 0;
+	/* What could not be removed would only be found again. */
+	if (!s->gone_failed)
+		err = disk_list(s->disk, ".", gone_name, s);
+	if (err || !s->gone_names.len)
+		s->gone_ready = false;
+	s->gone_failed = false;
+	return err;
 }
 
 /* Removes some files of deleted partitions whose rename is stable. */
 static void gone_remove(struct store *s)
 {
 	struct gone_walk w = { .s = s, .left = STORE_UNLINKS_A_TICK };
-	int err = disk_list(s->disk, ".", gone_dir, &w);
+	int err = 0;
 
-	if (err <= 0)
-		s->gone_ready = false;
-	if (err < 0)
-		LOG_AT(LOG_WARN, w.dir, err, "cannot be removed; the next start tries again");
+	w.dir = ".";
+	if (s->gone_at >= s->gone_names.len)
+		err = gone_list(s);
+	while (!err && w.left && s->gone_at < s->gone_names.len) {
+		w.dir = (const char *)s->gone_names.data + s->gone_at;
+		err = disk_list(s->disk, w.dir, gone_file, &w);
+		if (err == 1)
+			return; /* the rest of it at the next tick */
+		if (!err)
+			err = disk_rmdir(s->disk, w.dir);
+		if (err == -ENOENT)
+			err = 0;
+		w.left -= w.left > 0;
+		s->gone_at += strlen(w.dir) + 1;
+	}
+	if (!err)
+		return;
+	s->gone_failed = true;
+	LOG_AT(LOG_WARN, w.dir, err, "cannot be removed; the next start tries again");
 }
 
 void gone_step(struct store *s)

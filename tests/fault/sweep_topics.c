@@ -314,7 +314,7 @@ static bool scenario_snapshot(struct run *r)
 	if (!r->failed) {
 		struct plog *p = store_plog_opened(r->store, metalog_topic_id, 0);
 		uint64_t index, term;
-		int err = store_last_snapshot(r->store, p, &index, &term);
+		int err = store_last_snapshot(r->store, p, UINT64_MAX, &index, &term);
 
 		/* The stop may come at this very call. */
 		if (err != -EIO) {

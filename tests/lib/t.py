@@ -256,10 +256,12 @@ def is_mounted():
 
 class Broker:
     """A broker on MNT and DATA that serves. Takes more options of `topicfs broker`, and variables
-    of the environment: Broker("--set", "log.segment.bytes=4096", env={...})."""
+    of the environment: Broker("--set", "log.segment.bytes=4096", env={...}). `under` is a program
+    that runs it, such as strace; stop() and kill() speak to that one."""
 
-    def __init__(self, *options, env=None):
+    def __init__(self, *options, env=None, under=()):
         self.options = options
+        self.under = under
         self.env = env or {}
         self.process = None
         self.start()
@@ -275,7 +277,7 @@ class Broker:
         with open(LOG, "ab") as log:
             begin = log.tell()
             self.process = subprocess.Popen(
-                [TOPICFS, "broker", "--mount", MNT, "--data", DATA, *self.options],
+                [*self.under, TOPICFS, "broker", "--mount", MNT, "--data", DATA, *self.options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | self.env)
         wait_until(lambda: self._is_ready(begin), READY_S, "the broker is ready")
 

@@ -60,7 +60,10 @@ class Cursor:
 
 def read_properties(text):
     lines = text.decode().splitlines()
-    need(len(lines) == 3 and text.endswith(b"\n"), "meta.properties")
+    need(len(lines) in (3, 4) and text.endswith(b"\n"), "meta.properties")
+    if len(lines) == 4:  # Early files have none.
+        above = text[:text.rindex(b"checksum=")]
+        need(lines[3] == f"checksum={xxh3_64(above):016x}", "meta.properties", "checksum")
     values = dict(line.split("=", 1) for line in lines)
     need(values["version"] == "1", "version", values["version"])
     return get_id(values["cluster.id"]), get_id(values["directory.id"])
