@@ -41,7 +41,7 @@ fusefs_SRC := fusefs/errors.c fusefs/lock.c fusefs/view.c fusefs/node.c fusefs/h
 	fusefs/consume.c fusefs/window.c fusefs/text.c fusefs/ops_name.c fusefs/ops_file.c \
 	fusefs/session.c
 daemon_SRC := daemon/config.c daemon/options.c daemon/metalog.c daemon/broker.c \
-	daemon/broker_text.c daemon/metrics.c daemon/loop.c daemon/walk.c \
+	daemon/broker_text.c daemon/metrics.c daemon/round.c daemon/loop.c daemon/walk.c \
 	daemon/offline.c daemon/verify.c daemon/verify_segment.c daemon/verify_files.c \
 	daemon/dump.c daemon/top.c daemon/bench.c
 main_SRC := daemon/main.c
