@@ -61,7 +61,7 @@ unit_daemon_TESTS := tests/unit/test_config.c tests/unit/test_options.c \
 # These are linked with all layers.
 sim_TESTS := tests/sim/model_plog.c
 fault_TESTS := tests/fault/sweep_store.c tests/fault/sweep_topics.c \
-	tests/fault/same_calls.c
+	tests/fault/sweep_broker.c tests/fault/same_calls.c
 fuzz_TESTS := tests/fuzz/batch.c tests/fuzz/broker_config.c tests/fuzz/checkpoint.c \
 	tests/fuzz/debt.c tests/fuzz/headers.c tests/fuzz/index.c tests/fuzz/journal.c \
 	tests/fuzz/json.c tests/fuzz/json_text.c tests/fuzz/metadata_cmd.c \
