@@ -41,7 +41,7 @@ fusefs_SRC := fusefs/errors.c fusefs/lock.c fusefs/view.c fusefs/node.c fusefs/h
 	fusefs/consume.c fusefs/window.c fusefs/text.c fusefs/ops_name.c fusefs/ops_file.c \
 	fusefs/session.c
 daemon_SRC := daemon/config.c daemon/options.c daemon/metalog.c daemon/broker.c \
-	daemon/broker_text.c daemon/metrics.c daemon/loop.c daemon/walk.c \
+	daemon/broker_text.c daemon/metrics.c daemon/round.c daemon/loop.c daemon/walk.c \
 	daemon/offline.c daemon/verify.c daemon/verify_segment.c daemon/verify_files.c \
 	daemon/dump.c daemon/top.c daemon/bench.c
 main_SRC := daemon/main.c
@@ -61,7 +61,7 @@ unit_daemon_TESTS := tests/unit/test_config.c tests/unit/test_options.c \
 # These are linked with all layers.
 sim_TESTS := tests/sim/model_plog.c
 fault_TESTS := tests/fault/sweep_store.c tests/fault/sweep_topics.c \
-	tests/fault/same_calls.c
+	tests/fault/sweep_broker.c tests/fault/same_calls.c
 fuzz_TESTS := tests/fuzz/batch.c tests/fuzz/broker_config.c tests/fuzz/checkpoint.c \
 	tests/fuzz/debt.c tests/fuzz/headers.c tests/fuzz/index.c tests/fuzz/journal.c \
 	tests/fuzz/json.c tests/fuzz/json_text.c tests/fuzz/metadata_cmd.c \

@@ -5,8 +5,8 @@
  * little while requests keep coming (FUSE.md: one thread that spins a little beats many that
  * sleep), and sleeps in poll on the mount, the disk's finished requests, and signals.
  */
-#include "daemon/broker.h"
 #include "daemon/io/disk.h"
+#include "daemon/round.h"
 #include "fusefs/session.h"
 
 #include "daemon/base/log.h"
@@ -25,8 +25,6 @@
 
 /* Empty reads of /dev/fuse before the thread sleeps; measured in FUSE.md. */
 #define SPIN_MAX 200
-/* Requests that are handled before the disk and the clock are looked at again. */
-#define BURST 64
 /* How long a stop waits for what is under way. */
 #define STOP_MS 3000
 /* Signals are looked for at least that often. */
@@ -46,8 +44,8 @@ struct server {
 	struct store *store;
 	struct session *session;
 	int signal_fd;
-	int64_t deadline_ms;	      /* of the next tick, on the monotonic clock */
-	int64_t ticked_ms, looked_ms; /* when that was done last: ticks, signals */
+	struct round round;
+	int64_t looked_ms; /* when signals were looked for last, on the monotonic clock */
 	bool has_fs;
 	char *mount, *data;
 };
@@ -249,36 +247,18 @@ static int64_t mono_ms(const struct server *s)
 	return s->broker.mono_us / 1000;
 }
 
-static void tick(struct server *s)
+static int next_request(void *ctx)
 {
-	s->deadline_ms = broker_tick(&s->broker);
-	s->ticked_ms = mono_ms(s);
+	struct server *s = ctx;
+
+	return session_step(s->session);
 }
 
-/* One round: requests, finished disk work, what is due. 0; -ENODEV: unmounted; -EIO. */
-static int turn(struct server *s, unsigned *ret_cnt)
+static bool has_finished(void *ctx)
 {
-	int r;
+	struct server *s = ctx;
 
-	*ret_cnt = 0;
-	broker_clock(&s->broker);
-	while (*ret_cnt < BURST && (r = session_step(s->session)) != 0) {
-		if (r < 0)
-			return r;
-		++*ret_cnt;
-	}
-	*ret_cnt += fs_step(&s->fs);
-	if (io_disk_has_finished(s->disk) || *ret_cnt) {
-		r = broker_step(&s->broker);
-		if (r)
-			return r;
-	}
-	/* All that asked for an fsync in this round go together. */
-	if (*ret_cnt < BURST)
-		store_kick(s->store, s->broker.now_ms);
-	if (mono_ms(s) >= s->deadline_ms || (*ret_cnt && mono_ms(s) != s->ticked_ms))
-		tick(s);
-	return 0;
+	return io_disk_has_finished(s->disk);
 }
 
 static int sleep_until(struct server *s, int64_t deadline, bool *ret_stop)
@@ -307,19 +287,25 @@ static int serve(struct server *s)
 	bool stop = false;
 	int r = 0;
 
+	s->round = (struct round){ .broker = &s->broker,
+				   .fs = &s->fs,
+				   .next_request = next_request,
+				   .has_finished = has_finished,
+				   .ctx = s };
 	broker_clock(&s->broker);
-	tick(s);
+	round_tick(&s->round);
 	while (!stop) {
-		r = turn(s, &cnt);
+		r = round_turn(&s->round, &cnt);
 		if (r)
 			break;
 		spins = cnt ? 0 : spins + 1;
 		/* Signals are looked for even while requests never cease. */
 		if (spins < SPIN_MAX && mono_ms(s) - s->looked_ms < SIGNAL_MS)
 			continue;
+		/* What the last requests left to be done has a time now. */
 		if (!cnt)
-			tick(s); /* what the last requests left to be done has a time now */
-		r = sleep_until(s, cnt ? 0 : s->deadline_ms, &stop);
+			round_tick(&s->round);
+		r = sleep_until(s, cnt ? 0 : s->round.deadline_ms, &stop);
 		if (r)
 			break;
 		broker_clock(&s->broker);
@@ -352,7 +338,7 @@ static int stop(struct server *s)
 
 	session_detach(s->session);
 	while (!r && broker_mono_us() / 1000 < until) {
-		r = turn(s, &cnt);
+		r = round_turn(&s->round, &cnt);
 		if (r == -ENODEV)
 			r = 0;
 		fs_shutdown(&s->fs);
