@@ -18,6 +18,7 @@ int round_turn(struct round *r, unsigned *ret_cnt)
 		if (err < 0)
 			return err;
 		++*ret_cnt;
+		r->fs->disk->round++; /* the request before holds no descriptor */
 	}
 	*ret_cnt += fs_step(r->fs);
 	if (r->has_finished(r->ctx) || *ret_cnt) {

@@ -94,10 +94,12 @@ static int sync_here(struct store *s, struct plog *p)
 	for (uint32_t i = 0; i < p->seg_cnt && !err; i++) {
 		struct segment *seg = p->segs[i];
 
-		if (seg->write_seq == seg->synced_seq || seg->meta_fd < 0 || seg->data_fd < 0)
+		if (seg->write_seq == seg->synced_seq)
 			continue;
-		err = disk_fsync(s->disk, seg->meta_fd);
-		if (!err)
+		/* A file that is not open was synced before it was closed. */
+		if (seg->meta_fd >= 0)
+			err = disk_fsync(s->disk, seg->meta_fd);
+		if (!err && seg->data_fd >= 0)
 			err = disk_fsync(s->disk, seg->data_fd);
 		if (!err)
 			segment_set_synced(seg, seg->write_seq);
@@ -269,7 +271,9 @@ static void describe_due(struct store *s)
 			return;
 		s->disk->round++; /* nobody holds a descriptor of the one before */
 		err = plog_describe(p);
-		if (err == -EAGAIN)
+		/* Without a descriptor nothing was begun: the slot vouches for it until there is
+		 * one. */
+		if (err == -EAGAIN || err == -EMFILE || err == -ENFILE)
 			return;
 		if (err)
 			store_fail(s, err, "describing", p->dir);

@@ -5,7 +5,7 @@
 import random
 from t import *
 
-MOMENTS = int(os.environ.get("TOPICFS_MOMENTS", "24"))
+MOMENTS = int(os.environ.get("TOPICFS_MOMENTS", "60"))
 SEED = int(os.environ.get("TOPICFS_SEED", "11"))
 GONE = (errno.ENOTCONN, errno.ECONNABORTED, errno.EINTR)
 # What is hit, and how far into a life of the broker.

@@ -151,6 +151,104 @@ static void test_what_was_answered_survives_a_power_loss(void **state)
 	assert_int_equal(f->applied, 1);
 }
 
+/* A snapshot of the state as it is; its index. */
+static uint64_t put_snapshot(struct fixture *f, bool damaged)
+{
+	uint64_t index = metadata_applied_index(metalog_state(f->m));
+	char path[128];
+	struct buf b;
+
+	buf_init(&b);
+	metadata_encode(metalog_state(f->m), &b);
+	assert_int_equal(buf_err(&b), 0);
+	if (damaged)
+		b.data[b.len / 2] ^= 4;
+	snprintf(path, sizeof(path), "%s-0/%020llu-%010u.checkpoint", METALOG_TOPIC,
+		 (unsigned long long)index, 1U);
+	assert_int_equal(store_write_file(f->s, path, b.data, b.len), 0);
+	buf_fini(&b);
+	return index;
+}
+
+static void begin_log_at(struct fixture *f, uint64_t index)
+{
+	struct plog *p = store_plog_opened(f->s, metalog_topic_id, 0);
+	uint64_t pos;
+
+	assert_int_equal(plog_offset_to_pos(p, (int64_t)index, &pos), 0);
+	assert_int_equal(store_raise_start(f->s, p, (int64_t)index, pos), 0);
+	for (unsigned i = 0; i < 20; i++) {
+		struct disk_req *req;
+		struct store_event e;
+
+		store_tick(f->s, NOW + i * 1000, i * 1000);
+		while ((req = disk_reap(f->d)))
+			store_on_disk(f->s, req, NOW);
+		do
+			store_next_event(f->s, &e);
+		while (e.kind != STORE_NONE);
+	}
+	assert_int_equal(p->start_offset, index);
+}
+
+static void test_an_older_snapshot_makes_up_for_a_damaged_one(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t index;
+
+	assert_int_equal(propose(f, "a", 1), -EINPROGRESS);
+	pump(f);
+	index = put_snapshot(f, false);
+	assert_int_equal(propose(f, "b", 2), -EINPROGRESS);
+	pump(f);
+	put_snapshot(f, true);
+	assert_int_equal(propose(f, "c", 3), -EINPROGRESS);
+	pump(f);
+	begin_log_at(f, index);
+	lose_power(f);
+	assert_true(is_there(f, "a"));
+	assert_true(is_there(f, "b"));
+	assert_true(is_there(f, "c"));
+}
+
+static void test_a_damaged_snapshot_that_nothing_makes_up_for_is_named(void **state)
+{
+	struct store_config config = { .reserve_bytes = 1 << 20, .dirty_bytes_max = 1 << 20 };
+	struct fixture *f = *state;
+	struct store_open_report rep;
+	char sentence[SENTENCE_MAX];
+	uint64_t index;
+
+	assert_int_equal(propose(f, "a", 1), -EINPROGRESS);
+	pump(f);
+	index = put_snapshot(f, true);
+	begin_log_at(f, index);
+	metalog_free(f->m);
+	f->m = NULL;
+	assert_int_equal(store_close(f->s, NOW), 0);
+	assert_int_equal(store_open(f->d, &config, NOW, &f->s, &rep), 0);
+	assert_int_equal(metalog_open(f->s, NOW, on_applied, f, &f->m, sentence), -EIO);
+	assert_non_null(strstr(sentence, "-0000000001.checkpoint is damaged"));
+	f->m = NULL;
+}
+
+static void test_an_unfinished_snapshot_is_removed(void **state)
+{
+	char path[128];
+	struct fixture *f = *state;
+	struct disk_stat st;
+	int fd;
+
+	assert_int_equal(propose(f, "a", 1), -EINPROGRESS);
+	pump(f);
+	snprintf(path, sizeof(path), "%s-0/%020u-%010u.checkpoint.new", METALOG_TOPIC, 1U, 1U);
+	assert_int_equal(disk_open(f->d, path, DISK_CREATE, &fd), 0);
+	assert_int_equal(disk_close(f->d, fd), 0);
+	lose_power(f);
+	assert_int_equal(disk_stat(f->d, path, &st), -ENOENT);
+	assert_true(is_there(f, "a"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,6 +256,13 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_what_was_answered_survives_a_power_loss,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_an_older_snapshot_makes_up_for_a_damaged_one,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_a_damaged_snapshot_that_nothing_makes_up_for_is_named, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(test_an_unfinished_snapshot_is_removed, set_up,
+						tear_down),
 	};
 
 	log_set_level(LOG_NONE);

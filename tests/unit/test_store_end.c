@@ -280,6 +280,34 @@ static void test_data_without_properties_are_not_taken_for_fresh(void **state)
 	f->s = NULL;
 }
 
+static void test_each_flipped_bit_of_the_properties_is_found(void **state)
+{
+	struct fixture *f = *state;
+	struct store_open_report rep;
+	struct disk_stat st;
+	uint8_t byte;
+	int fd;
+
+	open_ok(f);
+	close_ok(f);
+	assert_int_equal(disk_open(f->d, "meta.properties", DISK_CREATE, &fd), 0);
+	assert_int_equal(disk_fstat(f->d, fd, &st), 0);
+	for (uint64_t bit = 0; bit < 8 * st.size; bit++) {
+		assert_int_equal(disk_read_full(f->d, fd, &byte, 1, bit / 8), 0);
+		byte ^= (uint8_t)(1 << bit % 8);
+		assert_int_equal(disk_write(f->d, fd, &byte, 1, bit / 8), 0);
+		assert_int_not_equal(store_open(f->d, &f->config, NOW, &f->s, &rep), 0);
+		assert_true(strlen(rep.sentence) > 10);
+		byte ^= (uint8_t)(1 << bit % 8);
+		assert_int_equal(disk_write(f->d, fd, &byte, 1, bit / 8), 0);
+	}
+	/* Files of early builds end before the checksum, whose line is 26 bytes long. */
+	assert_int_equal(disk_truncate(f->d, fd, st.size - 26), 0);
+	assert_int_equal(disk_close(f->d, fd), 0);
+	f->s = NULL;
+	open_ok(f);
+}
+
 static void test_a_directory_of_another_topic_is_not_served(void **state)
 {
 	struct fixture *f = *state;
@@ -324,6 +352,7 @@ int main(void)
 		CASE(test_what_nobody_syncs_is_synced_one_day),
 		CASE(test_a_log_without_its_segments_is_damage),
 		CASE(test_a_marker_of_another_life_is_not_trusted),
+		CASE(test_each_flipped_bit_of_the_properties_is_found),
 		CASE(test_data_without_properties_are_not_taken_for_fresh),
 		CASE(test_a_directory_of_another_topic_is_not_served),
 		CASE(test_single_lines_are_described_in_time),
