@@ -25,6 +25,12 @@
 
 /* Empty reads of /dev/fuse before the thread sleeps; measured in FUSE.md. */
 #define SPIN_MAX 200
+/*
+ * While the journal is being written nothing else comes for a while, and spinning takes the core
+ * from the writers and from the disk's interrupts: it cost a quarter of the rate of one writer that
+ * syncs each line (docs/performance.md).
+ */
+#define SPIN_DISK_MAX 1
 /* How long a stop waits for what is under way. */
 #define STOP_MS 3000
 /* Signals are looked for at least that often. */
@@ -300,7 +306,8 @@ static int serve(struct server *s)
 			break;
 		spins = cnt ? 0 : spins + 1;
 		/* Signals are looked for even while requests never cease. */
-		if (spins < SPIN_MAX && mono_ms(s) - s->looked_ms < SIGNAL_MS)
+		if (spins < (io_disk_ring_is_busy(s->disk) ? SPIN_DISK_MAX : SPIN_MAX) &&
+		    mono_ms(s) - s->looked_ms < SIGNAL_MS)
 			continue;
 		/* What the last requests left to be done has a time now. */
 		if (!cnt)

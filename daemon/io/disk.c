@@ -631,6 +631,13 @@ bool io_disk_has_finished(struct disk *d)
 	return (io->ring && ring_has_finished(io->ring)) || pool_has_finished(io->pool);
 }
 
+bool io_disk_ring_is_busy(struct disk *d)
+{
+	struct io_disk *io = io_disk_of(d);
+
+	return io->ring && ring_is_busy(io->ring);
+}
+
 bool io_disk_has_ring(struct disk *d)
 {
 	return io_disk_of(d)->ring;

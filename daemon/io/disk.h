@@ -36,6 +36,8 @@ int io_disk_event_fd(struct disk *d);
 void io_disk_ack(struct disk *d);
 /* Whether disk_reap() would give something. Looks at memory only. */
 bool io_disk_has_finished(struct disk *d);
+/* Whether io_uring carries a read or a journal write now. */
+bool io_disk_ring_is_busy(struct disk *d);
 /* Whether io_uring carries reads and journal writes (for the log and for tests). */
 bool io_disk_has_ring(struct disk *d);
 

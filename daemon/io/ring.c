@@ -146,6 +146,11 @@ struct disk_req *ring_reap(struct ring *r)
 	return NULL;
 }
 
+bool ring_is_busy(const struct ring *r)
+{
+	return r->under_way;
+}
+
 bool ring_has_finished(const struct ring *r)
 {
 	return r->under_way && io_uring_cq_ready(&r->uring);

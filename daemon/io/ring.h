@@ -25,5 +25,7 @@ MUST_CHECK int ring_submit(struct ring *r, struct disk_req *req);
 /* The next finished one, or NULL. */
 struct disk_req *ring_reap(struct ring *r);
 bool ring_has_finished(const struct ring *r);
+/* Whether anything is under way. */
+bool ring_is_busy(const struct ring *r);
 
 #endif
