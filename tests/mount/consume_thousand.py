@@ -67,7 +67,8 @@ with Broker() as broker:
     # undo the look-ups of the others (it took seconds).
     def lookups():
         with open(MNT + "/metrics") as f:
-            return int(re.search(r'^topicfs_requests_total{kind="lookup"} (\d+)', f.read(), re.M)[1])
+            what = r'^topicfs_requests_total{kind="lookup"} (\d+)'
+            return int(re.search(what, f.read(), re.M)[1])
 
     def open_one(gate):
         gate.wait()

@@ -8,7 +8,8 @@ PARTS = 300
 
 
 def limit(pid, count):
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (count, resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]))
+    _, most = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (count, most))
 
 
 allow_log("descriptor|EMFILE|open files")
