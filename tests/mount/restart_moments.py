@@ -10,8 +10,9 @@ SEED = int(os.environ.get("TOPICFS_SEED", "11"))
 GONE = (errno.ENOTCONN, errno.ECONNABORTED, errno.EINTR)
 # What is hit, and how far into a life of the broker.
 CALLS = [("pwrite64", 60), ("fdatasync", 12), ("fsync", 10), ("ftruncate", 8),
-         ("unlink,unlinkat", 10), ("rename,renameat,renameat2", 8), ("mkdir,mkdirat", 6), ("openat", 60), ("fallocate", 8),
-         ("io_uring_enter", 30), ("close", 60), ("sync_file_range", 3), ("preadv2,pread64", 40)]
+         ("unlink,unlinkat", 10), ("rename,renameat,renameat2", 8), ("mkdir,mkdirat", 6),
+         ("openat", 60), ("fallocate", 8), ("io_uring_enter", 30), ("close", 60),
+         ("sync_file_range", 3), ("preadv2,pread64", 40)]
 OPTIONS = [(), ("--set", "journal.bytes=1048576"), ("--set", "journal.bytes=0")]
 SETS = ("--set", "log.retention.check.interval.ms=20", "--set", "disk.reserve.bytes=1048576",
         "--set", "disk.reserve.percent=0")
