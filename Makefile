@@ -73,7 +73,7 @@ testlib_SRC := tests/lib/simdisk.c tests/lib/simdisk_crash.c tests/lib/fuzz.c
 # What makes the files of tests/golden.
 golden_SRC := tests/golden/make_golden.c
 # The programs of tests/bench.
-bench_SRC := tests/bench/ref.c tests/bench/client.c tests/bench/client_wake.c
+bench_SRC := tests/bench/ref.c tests/bench/client.c tests/bench/client_wake.c tests/bench/fill.c
 
 LAYERS := base store io raft fusefs daemon
 # The archives of a layer's programs and what they need, upper ones first, as the linker wants it.
@@ -136,6 +136,8 @@ $(B)/tests/golden/make_golden: $(B)/tests/golden/make_golden.o $(call archives,d
 
 $(B)/tests/bench/ref: $(B)/tests/bench/ref.o
 	$(CC) $(LDFLAGS) -o $@ $^ -lfuse3
+$(B)/tests/bench/fill: $(B)/tests/bench/fill.o $(call archives,daemon)
+	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,daemon)
 $(B)/tests/bench/client: $(B)/tests/bench/client.o $(B)/tests/bench/client_wake.o
 	$(CC) $(LDFLAGS) -o $@ $^ -lpthread
 
@@ -170,7 +172,8 @@ demo: setup ## a guided tour on this machine's own package log
 .PHONY: bench
 bench: setup-test ## figures beside the native file system's
 	@tools/need tests/bench/run 'there is no benchmark to run'
-	@$(MAKE) --no-print-directory -s all $(B)/tests/bench/ref $(B)/tests/bench/client
+	@$(MAKE) --no-print-directory -s all $(B)/tests/bench/ref $(B)/tests/bench/client \
+		$(B)/tests/bench/fill
 	@B='$(B)' tests/bench/run
 
 # ---- Testing: docs/testing.md ----

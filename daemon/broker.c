@@ -8,9 +8,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* Logs that are opened in one tick because nobody has asked for them yet. */
-#define OPEN_BATCH 16
-
 static int64_t clock_us(clockid_t id)
 {
 	struct timespec ts;
@@ -678,7 +675,11 @@ int broker_step(struct broker *b)
 static bool open_some(struct broker *b)
 {
 	struct be_why why;
+	int64_t began_us = broker_mono_us();
 
+	/* After a kill each open waits for the device: requests must not wait for thousands. */
+	if (began_us < b->open_due_us)
+		return b->open_serial < b->topic_cnt;
 	for (unsigned n = 0; n < OPEN_BATCH && b->open_serial < b->topic_cnt;) {
 		struct be_topic *t = b->topics[b->open_serial];
 
@@ -691,7 +692,10 @@ static bool open_some(struct broker *b)
 		if (open_log(b, t->parts[b->open_partition++], &why))
 			continue;
 		n++;
+		if (broker_mono_us() - began_us > OPEN_SLICE_US)
+			break;
 	}
+	b->open_due_us = began_us + OPEN_SHARE * (broker_mono_us() - began_us);
 	return b->open_serial < b->topic_cnt;
 }
 
@@ -703,7 +707,8 @@ int64_t broker_tick(struct broker *b)
 	learn_ticks(b);
 	store_tick(b->store, b->now_ms, mono);
 	more = open_some(b);
-	return more ? MIN(store_deadline(b->store), mono + 2) : store_deadline(b->store);
+	return more ? MIN(store_deadline(b->store), MAX(mono + 2, b->open_due_us / 1000))
+		    : store_deadline(b->store);
 }
 
 static bool is_known(void *ctx, const uint8_t topic_id[16], uint32_t partition)

@@ -21,6 +21,12 @@ struct histogram {
 
 struct topic_map; /* broker.c */
 
+/* Logs that are opened in one tick because nobody has asked for them yet. */
+#define OPEN_BATCH 16
+/* They end at the first that takes the thread beyond this, and it rests for so many times that. */
+#define OPEN_SLICE_US 500
+#define OPEN_SHARE 20
+
 struct broker {
 	const struct broker_options *options; /* borrowed */
 	struct topic_config topic_defaults;
@@ -36,6 +42,7 @@ struct broker {
 	struct topic_map *map;
 	/* Where the opening of logs in the background has got to. */
 	uint64_t open_serial;
+	int64_t open_due_us; /* mono: when the next of them are opened */
 	uint32_t open_partition;
 	uint32_t orphans; /* partitions that stand beside metadata that say nothing */
 	bool ready;	  /* this broker's registration was applied */
