@@ -137,7 +137,9 @@ static int keep_debts(struct store *s)
 			continue;
 		s->debts.sequence = MAX(s->debts.sequence, got[0].sequence);
 		part = store_part_find(s, got[0].topic_id, got[0].partition);
-		if (s->clean_start && (!part || part->exact))
+		/* One that the checkpoint does not know was perhaps never opened by the life that
+		 * stopped cleanly, after another was killed. */
+		if (s->clean_start && part && part->exact)
 			continue;
 		err = store_part_get(s, got[0].topic_id, got[0].partition, &part);
 		if (err)
