@@ -52,8 +52,11 @@ def follow(rnd, name):
     with opened(topic(f"{name}/{rnd.choice(['0@0', 'all@earliest.json', '0@latest'])}"),
                 os.O_RDONLY) as fd:
         signal.setitimer(signal.ITIMER_REAL, 0.02)
-        while True:
-            os.read(fd, 10000)
+        try:
+            while True:
+                os.read(fd, 10000)
+        finally:  # It must not come to something else.
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def interrupt(*_):
