@@ -69,7 +69,8 @@ fuzz_TESTS := tests/fuzz/batch.c tests/fuzz/broker_config.c tests/fuzz/checkpoin
 	tests/fuzz/rfc3339.c tests/fuzz/segment_head.c tests/fuzz/topic_config.c \
 	tests/fuzz/view.c
 # What several tests share; linked into each that uses it.
-testlib_SRC := tests/lib/simdisk.c tests/lib/simdisk_crash.c tests/lib/fuzz.c
+testlib_SRC := tests/lib/simdisk.c tests/lib/simdisk_crash.c tests/lib/simmount.c \
+	tests/lib/simworld.c tests/lib/simworld_check.c tests/lib/fuzz.c
 # What makes the files of tests/golden.
 golden_SRC := tests/golden/make_golden.c
 # The programs of tests/bench.

@@ -375,6 +375,8 @@ static int finish(struct server *s, int r)
 		if (r2)
 			LOG_AT(LOG_ERROR, "store", r2, "no clean end: the next start will recover");
 	} else if (s->store) {
+		/* What is under way uses the store's memory. */
+		io_disk_stop(s->disk);
 		store_free(s->store);
 	}
 	session_free(s->session);

@@ -115,12 +115,21 @@ static int on_dir_name(void *ctx, const char *name)
 	return 0;
 }
 
+static const char METADATA_BEGIN[] = "version: 0\ntopic_id: ";
+
+static bool is_partition_metadata(const struct buf *b, uint8_t ret_id[16])
+{
+	const char *text = (const char *)b->data;
+	size_t len = sizeof(METADATA_BEGIN) - 1;
+
+	return b->len == len + 23 && !memcmp(text, METADATA_BEGIN, len) &&
+	       text[b->len - 1] == '\n' && offline_parse_id(text + len, 22, ret_id);
+}
+
 /* Kafka's file of the topic id, which nobody needs while there are segments. */
 static int check_partition_metadata(struct verify *v, const struct offline_dir *d)
 {
-	static const char BEGIN[] = "version: 0\ntopic_id: ";
 	char path[TOPIC_DIR_MAX + 32];
-	const char *text;
 	uint8_t id[16];
 	struct buf b;
 	int r;
@@ -128,17 +137,17 @@ static int check_partition_metadata(struct verify *v, const struct offline_dir *
 	snprintf(path, sizeof(path), "%s/partition.metadata", d->name);
 	buf_init(&b);
 	r = offline_read(v->o.disk, path, 4096, &b);
-	text = (const char *)b.data;
 	if (r == -ENOENT || (!r && !b.len)) {
 		/* It is not synced by itself. */
 		verify_note(v, path, "is missing");
 		r = 0;
-	} else if (!r && (strncmp(text, BEGIN, sizeof(BEGIN) - 1) != 0 ||
-			  b.len != sizeof(BEGIN) - 1 + 23 || text[b.len - 1] != '\n' ||
-			  !offline_parse_id(text + sizeof(BEGIN) - 1, 22, id))) {
+	} else if (!r && (!v->clean || !d->plog || !d->plog->seg_cnt) &&
+		   !is_partition_metadata(&b, id)) {
+		verify_note(v, path, "is torn: recovery makes it again");
+	} else if (!r && !is_partition_metadata(&b, id)) {
 		verify_fault(v, path, 0, "is malformed");
 	} else if (!r && d->has_id && memcmp(id, d->topic_id, 16) != 0) {
-		verify_fault(v, path, sizeof(BEGIN) - 1,
+		verify_fault(v, path, sizeof(METADATA_BEGIN) - 1,
 			     "tells another topic id than the segments do");
 	}
 	buf_fini(&b);

@@ -594,6 +594,16 @@ fail:
 	return err;
 }
 
+void io_disk_stop(struct disk *d)
+{
+	struct io_disk *io = io_disk_of(d);
+
+	ring_free(io->ring);
+	io->ring = NULL;
+	pool_free(io->pool);
+	io->pool = NULL;
+}
+
 void io_disk_free(struct disk *d)
 {
 	struct io_disk *io;
@@ -601,8 +611,7 @@ void io_disk_free(struct disk *d)
 	if (!d)
 		return;
 	io = io_disk_of(d);
-	ring_free(io->ring);
-	pool_free(io->pool);
+	io_disk_stop(d);
 	if (io->event_fd >= 0)
 		close(io->event_fd);
 	if (io->dir_fd >= 0)

@@ -27,7 +27,10 @@ struct io_disk_config {
  */
 MUST_CHECK int io_disk_open(const char *data_dir, const struct io_disk_config *config,
 			    struct disk **ret);
-/* Waits for what is under way (its results are dropped), then frees. Takes NULL. */
+/* Waits for what is under way and drops its results: requests and their memory are the submitter's
+ * again, and no more may be submitted. */
+void io_disk_stop(struct disk *d);
+/* The same, then frees. Takes NULL. */
 void io_disk_free(struct disk *d);
 
 /* Becomes readable when a request has finished, and stays so until io_disk_ack(). Borrowed. */

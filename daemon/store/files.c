@@ -278,14 +278,37 @@ bool store_is_partition_dir(const char *name, uint32_t *ret_partition)
 	return true;
 }
 
-int store_put_partition_id(struct store *s, const char *dir, const uint8_t id[16])
+static int partition_id_text(const char *dir, const uint8_t id[16], char path[SEGMENT_PATH_MAX],
+			     char text[64])
 {
-	char path[SEGMENT_PATH_MAX], text[64], id_text[23];
-	int n;
+	char id_text[23];
 
 	id_encode(id, id_text);
-	snprintf(path, sizeof(path), "%s/partition.metadata", dir);
-	n = snprintf(text, sizeof(text), "version: 0\ntopic_id: %s\n", id_text);
+	snprintf(path, SEGMENT_PATH_MAX, "%s/partition.metadata", dir);
+	return snprintf(text, 64, "version: 0\ntopic_id: %s\n", id_text);
+}
+
+int store_put_partition_id(struct store *s, const char *dir, const uint8_t id[16])
+{
+	char path[SEGMENT_PATH_MAX], text[64];
+	int n = partition_id_text(dir, id, path, text);
+
+	return write_and_sync(s, path, text, (size_t)n, false);
+}
+
+int store_mend_partition_id(struct store *s, const char *dir, const uint8_t id[16])
+{
+	char path[SEGMENT_PATH_MAX], text[64];
+	int n = partition_id_text(dir, id, path, text), err;
+	struct buf b;
+	bool same;
+
+	buf_init(&b);
+	err = store_read_file(s, path, &b);
+	same = !err && b.len == (size_t)n && !memcmp(b.data, text, b.len);
+	buf_fini(&b);
+	if (same || (err && err != -ENOENT))
+		return err;
 	return write_and_sync(s, path, text, (size_t)n, false);
 }
 

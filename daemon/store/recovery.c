@@ -130,10 +130,13 @@ static int keep_debts(struct store *s)
 	struct debt got[2];
 
 	for (int i = 0; i < (int)DEBT_SLOT_CNT; i++) {
+		uint8_t *slot = (uint8_t *)s->debt_mem + (size_t)i * DEBT_SLOT_LEN;
 		struct part *part;
 		int err;
 
-		if (!debt_load((uint8_t *)s->debt_mem + (size_t)i * DEBT_SLOT_LEN, got))
+		if (!s->clean_start)
+			debt_clear_torn(slot);
+		if (!debt_load(slot, got))
 			continue;
 		s->debts.sequence = MAX(s->debts.sequence, got[0].sequence);
 		part = store_part_find(s, got[0].topic_id, got[0].partition);

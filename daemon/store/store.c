@@ -519,6 +519,8 @@ int store_plog(struct store *s, const char *topic, const uint8_t topic_id[16], u
 	}
 	if (!err)
 		err = store_part_get(s, topic_id, partition, &part);
+	if (!err && !made)
+		err = store_mend_partition_id(s, dir, topic_id);
 	if (!err)
 		err = part_open(s, part, dir, made, config);
 	s->disk->nowait = nowait;

@@ -236,6 +236,8 @@ MUST_CHECK int store_write_marker(struct store *s);
 MUST_CHECK int store_read_marker(struct store *s, bool *ret_found, uint64_t *ret_incarnation);
 bool store_is_partition_dir(const char *name, uint32_t *ret_partition);
 MUST_CHECK int store_put_partition_id(struct store *s, const char *dir, const uint8_t id[16]);
+/* The same where the file says something else: it is not synced, so a crash may leave a part. */
+MUST_CHECK int store_mend_partition_id(struct store *s, const char *dir, const uint8_t id[16]);
 /* The topic id of a directory: from the head of a segment, else from its own file. -ENOENT: it
  * has none. */
 MUST_CHECK int store_get_partition_id(struct store *s, const char *dir, uint8_t ret[16]);

@@ -30,6 +30,7 @@ void sim_file_unref(struct simfile *f)
 		return;
 	free(f->cur);
 	free(f->stable);
+	free(f->kept);
 	free(f);
 }
 
@@ -132,8 +133,10 @@ static int enter(struct simdisk *d, const char *op, const char *path, uint64_t p
 
 	trace(d, op, path, pos, len);
 	d->calls++;
-	if (d->calls > d->stop_at)
+	if (d->calls > d->stop_at) {
+		sim_stop(d);
 		return -EIO;
+	}
 	if (!d->fail_at || d->calls < d->fail_at || d->calls >= d->fail_at + d->fail_cnt)
 		return 0;
 	can = (d->fail_err == -EIO && may & MAY_IO) || (d->fail_err == -EINTR && may & MAY_INTR) ||
@@ -660,7 +663,7 @@ static struct disk_req *sim_reap(struct disk *disk)
 
 	LIST_FOREACH(l, &d->pending)
 		cnt++;
-	if (!cnt)
+	if (!cnt || (d->lazy_one_in && sim_rnd(d) % d->lazy_one_in == 0))
 		return NULL;
 	pick = sim_rnd(d) % cnt;
 	LIST_FOREACH(l, &d->pending) {
@@ -674,6 +677,16 @@ static struct disk_req *sim_reap(struct disk *disk)
 		return q;
 	}
 	return NULL;
+}
+
+void simdisk_drain(struct simdisk *d)
+{
+	unsigned lazy = d->lazy_one_in;
+
+	d->lazy_one_in = 0;
+	while (sim_reap(&d->disk))
+		;
+	d->lazy_one_in = lazy;
 }
 
 static bool sim_is_warm(struct disk *disk, int fd, uint64_t pos, size_t len)

@@ -24,6 +24,9 @@ void simdisk_free(struct simdisk *d);
 struct disk *simdisk_disk(struct simdisk *d);
 
 void simdisk_crash(struct simdisk *d, uint64_t seed);
+/* What becomes of what was not synced, at every crash from now on. */
+enum simdisk_fate { SIMDISK_MIXED, SIMDISK_LOSE, SIMDISK_KEEP, SIMDISK_GARBLE };
+void simdisk_set_fate(struct simdisk *d, enum simdisk_fate fate);
 void simdisk_kill(struct simdisk *d);
 
 /* An error for simdisk_fail(): reads and writes do half of what they are asked. */
@@ -38,6 +41,15 @@ uint64_t simdisk_failed_cnt(const struct simdisk *d);
 /* From now on, so many calls succeed, and then every one fails with -EIO without any effect, as if
  * the process were gone: the state for simdisk_kill() or _crash() between two calls. ~0: never. */
 void simdisk_stop_after(struct simdisk *d, uint64_t cnt);
+/* Whether a call came after those. What the process does to mapped memory from then on is undone
+ * by simdisk_kill() and _crash(). */
+bool simdisk_is_stopped(const struct simdisk *d);
+/* Whether requests are under way, or finished and not reaped. */
+bool simdisk_has_pending(const struct simdisk *d);
+/* Finishes what is under way; nobody gets the results. */
+void simdisk_drain(struct simdisk *d);
+/* One disk_reap() in so many gives nothing, as if all took longer; 0: none. */
+void simdisk_set_lazy(struct simdisk *d, unsigned one_in);
 /* Bytes that can still be stored. */
 void simdisk_set_free(struct simdisk *d, uint64_t bytes);
 /* While disk->nowait is set, one read in so many meets cold pages; 0: none. */

@@ -1,29 +1,107 @@
 #include "tests/lib/simdisk_impl.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
+static void late_put(struct simdisk *d, const struct disk_req *q)
+{
+	struct simlate *l = &d->late[d->late_cnt++];
+
+	ASSERT(d->late_cnt <= LATE_MAX);
+	*l = (struct simlate){ .file = sim_file_ref(sim_fd_get(d, q->fd)->file),
+			       .data = malloc(q->len),
+			       .len = q->len,
+			       .pos = q->pos,
+			       .durable = q->op == DISK_OP_WRITE };
+	ASSERT(l->data);
+	memcpy(l->data, q->buf, q->len);
+}
+
+/* Writes that nobody has waited for yet: what becomes of them is seen when the process is gone. */
+static void pending_stop(struct simdisk *d)
+{
+	LIST_FOREACH(l, &d->pending) {
+		struct disk_req *q = LIST_ENTRY(l, struct disk_req, link);
+
+		if (q->res != INT64_MIN)
+			continue;
+		if (q->op == DISK_OP_WRITE || q->op == DISK_OP_WRITE_SYNC)
+			late_put(d, q);
+		q->res = -EIO;
+	}
+}
+
+void sim_stop(struct simdisk *d)
+{
+	if (d->stopped)
+		return;
+	d->stopped = true;
+	pending_stop(d);
+	for (size_t i = 0; i < d->name_cnt; i++) {
+		struct simfile *f = d->names[i].cur;
+
+		if (!f || !f->mapped || !f->cap)
+			continue;
+		f->kept = malloc(f->cap);
+		ASSERT(f->kept);
+		memcpy(f->kept, f->cur, f->cap);
+	}
+}
+
+/* A choice of cnt; where the fate of all is the same, that one. */
+static uint64_t choose(struct simdisk *d, uint64_t cnt, uint64_t lose, uint64_t keep,
+		       uint64_t garble)
+{
+	uint64_t mixed = sim_rnd(d) % cnt;
+
+	switch (d->fate) {
+	case SIMDISK_MIXED:
+		return mixed;
+	case SIMDISK_LOSE:
+		return lose;
+	case SIMDISK_KEEP:
+		return keep;
+	case SIMDISK_GARBLE:
+		return garble;
+	}
+	return mixed;
+}
+
 /* Writes under way reach the device or not. */
 static void finish_pending(struct simdisk *d, bool crash)
 {
-	LIST_FOREACH_SAFE(l, tmp, &d->pending) {
-		struct disk_req *q = LIST_ENTRY(l, struct disk_req, link);
+	pending_stop(d);
+	LIST_FOREACH_SAFE(l, tmp, &d->pending)
+		list_remove(l);
+	for (unsigned i = 0; i < d->late_cnt; i++) {
+		struct simlate *l = &d->late[i];
+		bool lost = !crash && sim_rnd(d) & 1;
 
-		list_remove(&q->link);
-		if (q->res != INT64_MIN || (q->op != DISK_OP_WRITE && q->op != DISK_OP_WRITE_SYNC))
-			continue;
-		if (!crash && sim_rnd(d) & 1)
-			continue;
-		for (size_t at = 0; at < q->len; at += SECTOR)
-			if (!crash || sim_rnd(d) & 1)
-				sim_put_bytes(d, sim_fd_get(d, q->fd)->file, (uint8_t *)q->buf + at,
-					      MIN(SECTOR, q->len - at), q->pos + at,
-					      q->op == DISK_OP_WRITE);
+		for (size_t at = 0; at < l->len && !lost; at += SECTOR)
+			if (!crash || choose(d, 2, 0, 1, 1))
+				sim_put_bytes(d, l->file, l->data + at, MIN(SECTOR, l->len - at),
+					      l->pos + at, l->durable);
+		sim_file_unref(l->file);
+		free(l->data);
 	}
+	d->late_cnt = 0;
 }
 
 static void settle(struct simdisk *d)
 {
 	sim_close_all(d);
+	for (size_t i = 0; i < d->name_cnt; i++) {
+		struct simfile *f = d->names[i].cur;
+
+		if (!f || !f->kept)
+			continue;
+		memcpy(f->cur, f->kept, f->cap);
+		free(f->kept);
+		f->kept = NULL;
+	}
 	d->stop_at = UINT64_MAX;
 	d->fail_at = 0;
+	d->stopped = false;
 }
 
 void simdisk_kill(struct simdisk *d)
@@ -49,7 +127,7 @@ static void file_crash(struct simdisk *d, struct simfile *f)
 {
 	size_t len, lo = MIN(f->len, f->stable_len), hi = MAX(f->len, f->stable_len);
 
-	switch (sim_rnd(d) % 3) {
+	switch (choose(d, 3, 0, 1, 1)) {
 	case 0:
 		len = f->stable_len;
 		break;
@@ -65,7 +143,7 @@ static void file_crash(struct simdisk *d, struct simfile *f)
 
 		if (!memcmp(f->cur + at, f->stable + at, n))
 			continue;
-		switch (sim_rnd(d) % 5) {
+		switch (choose(d, 5, 4, 0, 2)) {
 		case 0:
 		case 1:
 			memcpy(f->stable + at, f->cur + at, n);
@@ -97,6 +175,8 @@ void simdisk_crash(struct simdisk *d, uint64_t seed)
 		struct simname *n = &d->names[i];
 		uint64_t coin = n->group ? (n->group * salt) >> 40 : sim_rnd(d);
 
+		if (d->fate != SIMDISK_MIXED)
+			coin = d->fate != SIMDISK_LOSE;
 		if (n->cur != n->stable && coin & 1)
 			sim_name_sync(n);
 	}
@@ -139,6 +219,26 @@ uint64_t simdisk_failed_cnt(const struct simdisk *d)
 void simdisk_stop_after(struct simdisk *d, uint64_t cnt)
 {
 	d->stop_at = cnt == UINT64_MAX ? cnt : d->calls + cnt;
+}
+
+bool simdisk_is_stopped(const struct simdisk *d)
+{
+	return d->stopped;
+}
+
+bool simdisk_has_pending(const struct simdisk *d)
+{
+	return !list_is_empty(&d->pending);
+}
+
+void simdisk_set_fate(struct simdisk *d, enum simdisk_fate fate)
+{
+	d->fate = fate;
+}
+
+void simdisk_set_lazy(struct simdisk *d, unsigned one_in)
+{
+	d->lazy_one_in = one_in;
 }
 
 void simdisk_set_free(struct simdisk *d, uint64_t bytes)

@@ -15,6 +15,7 @@ struct simfile {
 	size_t alloc;		     /* room that was allocated beyond the length */
 	unsigned refs;		     /* names (cached and stable) and descriptors */
 	bool is_dir, mapped, warm, locked;
+	uint8_t *kept; /* what was mapped, as of the stop */
 	int64_t mtime_ms;
 };
 
@@ -30,6 +31,16 @@ struct simfd {
 	bool direct, locks;
 };
 
+/* A write that was under way when the calls ended. */
+struct simlate {
+	struct simfile *file; /* a ref */
+	uint8_t *data;	      /* owned */
+	size_t len;
+	uint64_t pos;
+	bool durable;
+};
+#define LATE_MAX 16
+
 struct simdisk {
 	struct disk disk;
 	struct simname *names;
@@ -39,7 +50,11 @@ struct simdisk {
 	uint64_t rng, group, calls, failed, fail_at, fail_cnt, stop_at, space;
 	int fail_err;
 	unsigned cold_one_in;
-	bool no_direct;
+	bool no_direct, stopped;
+	unsigned lazy_one_in;
+	enum simdisk_fate fate;
+	struct simlate late[LATE_MAX];
+	unsigned late_cnt;
 	int64_t now_ms;
 	uint8_t boot_id[16];
 	struct buf *trace;
@@ -56,5 +71,7 @@ void sim_put_bytes(struct simdisk *d, struct simfile *f, const void *data, size_
 		   bool durable);
 void sim_name_sync(struct simname *n);
 void sim_close_all(struct simdisk *d);
+/* The calls end here: keeps what is in memory that the process may still change. */
+void sim_stop(struct simdisk *d);
 
 #endif
