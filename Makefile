@@ -69,8 +69,9 @@ fuzz_TESTS := tests/fuzz/batch.c tests/fuzz/broker_config.c tests/fuzz/checkpoin
 	tests/fuzz/rfc3339.c tests/fuzz/segment_head.c tests/fuzz/topic_config.c \
 	tests/fuzz/view.c
 # What several tests share; linked into each that uses it.
-testlib_SRC := tests/lib/simdisk.c tests/lib/simdisk_crash.c tests/lib/simmount.c \
-	tests/lib/simworld.c tests/lib/simworld_check.c tests/lib/fuzz.c
+testlib_SRC := tests/lib/simdisk.c tests/lib/simdisk_crash.c tests/lib/fuzz.c
+# What stands in for daemon/io and the kernel under a whole broker.
+simworld_SRC := tests/lib/simmount.c tests/lib/simworld.c tests/lib/simworld_check.c
 # What makes the files of tests/golden.
 golden_SRC := tests/golden/make_golden.c
 # The programs of tests/bench.
@@ -97,7 +98,8 @@ archives = $(patsubst %,$(B)/lib%.a,$($(1)_NEEDS))
 libs = $(foreach l,$($(1)_NEEDS),$($(l)_LIBS))
 
 unit_TESTS := $(foreach l,$(LAYERS),$(unit_$(l)_TESTS))
-all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(main_SRC) $(testlib_SRC) $(golden_SRC) $(bench_SRC)
+all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(main_SRC) $(testlib_SRC) $(simworld_SRC) \
+	$(golden_SRC) $(bench_SRC)
 all_TESTS := $(unit_TESTS) $(sim_TESTS) $(fault_TESTS) $(fuzz_TESTS)
 
 # A failed recipe leaves no half-written target.
@@ -116,10 +118,11 @@ $(foreach l,$(LAYERS) testlib,$(eval $(call layer_rule,$(l))))
 
 define test_rule
 $(call bin,$(2)): $(B)/%: $(B)/%.o $(B)/libtestlib.a $(call archives,$(1))
-	$$(CC) $$(LDFLAGS) -o $$@ $$^ -lcmocka $(call libs,$(1))
+	$$(CC) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) $$(filter %.a,$$^) -lcmocka $(call libs,$(1))
 endef
 $(foreach l,$(LAYERS),$(if $(unit_$(l)_TESTS),$(eval $(call test_rule,$(l),$(unit_$(l)_TESTS)))))
 $(if $(sim_TESTS)$(fault_TESTS),$(eval $(call test_rule,daemon,$(sim_TESTS) $(fault_TESTS))))
+$(B)/tests/fault/sweep_broker: $(call obj,$(simworld_SRC))
 
 $(if $(fuzz_TESTS),$(call bin,$(fuzz_TESTS))): $(B)/%: $(B)/%.o $(B)/libtestlib.a \
 		$(call archives,daemon)

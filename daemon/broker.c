@@ -675,11 +675,12 @@ int broker_step(struct broker *b)
 static bool open_some(struct broker *b)
 {
 	struct be_why why;
-	int64_t began_us = broker_mono_us();
+	int64_t began_us;
 
 	/* After a kill each open waits for the device: requests must not wait for thousands. */
-	if (began_us < b->open_due_us)
+	if (b->open_serial >= b->topic_cnt || b->mono_us < b->open_due_us)
 		return b->open_serial < b->topic_cnt;
+	began_us = broker_mono_us();
 	for (unsigned n = 0; n < OPEN_BATCH && b->open_serial < b->topic_cnt;) {
 		struct be_topic *t = b->topics[b->open_serial];
 

@@ -136,7 +136,7 @@ static int check_partition_metadata(struct verify *v, const struct offline_dir *
 
 	snprintf(path, sizeof(path), "%s/partition.metadata", d->name);
 	buf_init(&b);
-	r = offline_read(v->o.disk, path, 4096, &b);
+	r = offline_read(v->o.lower, path, 4096, &b);
 	if (r == -ENOENT || (!r && !b.len)) {
 		/* It is not synced by itself. */
 		verify_note(v, path, "is missing");

@@ -309,7 +309,11 @@ int store_mend_partition_id(struct store *s, const char *dir, const uint8_t id[1
 	buf_fini(&b);
 	if (same || (err && err != -ENOENT))
 		return err;
-	return write_and_sync(s, path, text, (size_t)n, false);
+	if (!write_and_sync(s, path, text, (size_t)n, false))
+		return 0;
+	/* Without it the heads of segments tell; a full disk must not keep the log from readers. */
+	err = disk_unlink(s->disk, path);
+	return err == -ENOENT ? 0 : err;
 }
 
 static int first_meta(void *ctx, const char *name)

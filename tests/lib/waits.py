@@ -1,5 +1,5 @@
-"""Waiting for what happens, instead of looking again after a while. For the programs that run tests;
-cases have t.py."""
+"""Waiting for what happens, instead of looking again after a while. For the programs that run
+tests; cases have t.py."""
 import os
 import select
 
