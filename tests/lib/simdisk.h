@@ -39,7 +39,8 @@ uint64_t simdisk_call_cnt(const struct simdisk *d);
 /* How many calls failed because they were told to. */
 uint64_t simdisk_failed_cnt(const struct simdisk *d);
 /* From now on, so many calls succeed, and then every one fails with -EIO without any effect, as if
- * the process were gone: the state for simdisk_kill() or _crash() between two calls. ~0: never. */
+ * the process were gone: the state for simdisk_kill() or _crash() between two calls. ~0: never. A
+ * process that had met such an end lives on. */
 void simdisk_stop_after(struct simdisk *d, uint64_t cnt);
 /* Whether a call came after those. What the process does to mapped memory from then on is undone
  * by simdisk_kill() and _crash(). */

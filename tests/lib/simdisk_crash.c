@@ -218,6 +218,16 @@ uint64_t simdisk_failed_cnt(const struct simdisk *d)
 
 void simdisk_stop_after(struct simdisk *d, uint64_t cnt)
 {
+	/* It lives on: what it has done since a stop counts. */
+	for (size_t i = 0; i < d->name_cnt; i++) {
+		struct simfile *f = d->names[i].cur;
+
+		if (f) {
+			free(f->kept);
+			f->kept = NULL;
+		}
+	}
+	d->stopped = false;
 	d->stop_at = cnt == UINT64_MAX ? cnt : d->calls + cnt;
 }
 
