@@ -115,6 +115,9 @@ struct handle {
 	bool skipping;	 /* in the middle of a line that was refused */
 	size_t refused_len;
 	uint64_t refused_hash; /* of the write that was refused; refused_len 0: none */
+	/* A sync follows the append: it is described at once, since what is left to be done after
+	 * it could fail, and a write that is refused leaves no record. */
+	bool at_once;
 	struct buf answers;
 	size_t answers_given;
 	bool answers_lost;

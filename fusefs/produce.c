@@ -135,7 +135,8 @@ static int append_lines(struct fs *fs, struct handle *h, struct be_partition *p,
 {
 	bool answers = h->mode == READ_ANSWERS;
 	struct plog_appended done;
-	int r = fs->be.append_lines(fs->be.ctx, p, iov, iov_cnt, len, cnt, !answers, &done, why);
+	int r = fs->be.append_lines(fs->be.ctx, p, iov, iov_cnt, len, cnt, !answers && !h->at_once,
+				    &done, why);
 
 	if (r)
 		return r;
@@ -462,16 +463,11 @@ static int write_text(struct fs *fs, struct handle *h, const char *data, size_t 
 }
 
 /* What was appended through this handle is made stable; the answer comes when all of it is. */
-static void answer_synced(struct fs *fs, fuse_req_t req, struct handle *h, size_t size,
-			  bool is_write)
+static void sync_parked(struct fs *fs, struct parked *p)
 {
-	struct parked *p = park(fs, req, PARK_SYNC, h);
 	uint64_t token = (uint64_t)(uintptr_t)p;
+	struct handle *h = p->h;
 
-	if (!p)
-		return;
-	p->size = size;
-	p->is_write = is_write;
 	p->pending = 1;
 	for (uint32_t i = 0; i < h->topic->part_cnt; i++) {
 		struct be_partition *part = h->topic->parts[i];
@@ -488,6 +484,42 @@ static void answer_synced(struct fs *fs, fuse_req_t req, struct handle *h, size_
 	fs_on_done(fs, token, 0, NULL);
 }
 
+static int write_any(struct fs *fs, struct handle *h, const char *data, size_t len,
+		     struct be_why *why)
+{
+	if (h->kind == NODE_DATA && h->view.format == VIEW_MSG)
+		return append_msg(fs, h, data, len, why);
+	return write_text(fs, h, data, len, why);
+}
+
+/* A write, or the end of the kept tail, and then a sync. The request is parked first: nothing is
+ * stored for one that cannot wait for its sync. */
+static void write_synced(struct fs *fs, fuse_req_t req, struct handle *h, const char *data,
+			 size_t len, bool is_write)
+{
+	struct parked *p = park(fs, req, PARK_SYNC, h);
+	struct be_why why = { 0 };
+	int r;
+
+	if (!p)
+		return;
+	p->size = len;
+	p->is_write = is_write;
+	h->at_once = true;
+	r = is_write ? write_any(fs, h, data, len, &why) : produce_end_tail(fs, h, &why);
+	h->at_once = false;
+	if (!r) {
+		sync_parked(fs, p);
+		return;
+	}
+	p->req = NULL;
+	unpark(fs, p);
+	fs_refuse_handle(req, r, h, "%s",
+			 *why.text  ? why.text
+			 : is_write ? "the write was refused"
+				    : "the last line was refused");
+}
+
 void produce_write(struct fs *fs, fuse_req_t req, struct handle *h, const char *data, size_t len,
 		   int flags)
 {
@@ -499,14 +531,13 @@ void produce_write(struct fs *fs, fuse_req_t req, struct handle *h, const char *
 		fs_refuse_handle(req, -ESTALE, h, "the topic was deleted");
 		return;
 	}
-	if (h->kind == NODE_DATA && h->view.format == VIEW_MSG)
-		r = append_msg(fs, h, data, len, &why);
-	else
-		r = write_text(fs, h, data, len, &why);
+	if (flags & (O_SYNC | O_DSYNC)) {
+		write_synced(fs, req, h, data, len, true);
+		return;
+	}
+	r = write_any(fs, h, data, len, &why);
 	if (r)
 		fs_refuse_handle(req, r, h, "%s", *why.text ? why.text : "the write was refused");
-	else if (flags & (O_SYNC | O_DSYNC))
-		answer_synced(fs, req, h, len, true);
 	else
 		fuse_reply_write(req, len);
 }
@@ -546,19 +577,10 @@ int produce_end_tail(struct fs *fs, struct handle *h, struct be_why *why)
 
 void produce_fsync(struct fs *fs, fuse_req_t req, struct handle *h)
 {
-	struct be_why why = { 0 };
-	int r;
-
-	if (h->topic->deleted) {
+	if (h->topic->deleted)
 		fs_refuse_handle(req, -ESTALE, h, "the topic was deleted");
-		return;
-	}
-	r = produce_end_tail(fs, h, &why);
-	if (r)
-		fs_refuse_handle(req, r, h, "%s",
-				 *why.text ? why.text : "the last line was refused");
 	else
-		answer_synced(fs, req, h, 0, false);
+		write_synced(fs, req, h, NULL, 0, false);
 }
 
 size_t produce_answers_len(const struct handle *h)

@@ -204,6 +204,37 @@ static const struct scenario in_place = {
 	.covers = covers_writers,
 };
 
+/* ---- Writes that are answered when they are stable, and lines that fsync ends ---- */
+
+static const struct call synced[] = {
+	MKDIR(0),
+	OPEN_SYNC(0, "0"),
+	WRITE(0, 1, 0),
+	WRITE(0, 3, 20),
+	WRITE(0, 1, 0),
+	TAIL(0),
+	WRITE(0, 1, 0),
+	CLOSE(0),
+	OPEN(0, "1"),
+	TAIL(0),
+	FSYNC(0),
+	WRITE(0, 1, 0),
+	TAIL(0),
+	FSYNC(0),
+	WRITE(0, 2, 0),
+	CLOSE(0),
+	END,
+};
+static const struct call synced_all[] = {
+	OPEN_SYNC(0, "all"), WRITE(0, 1, 0), WRITE(0, 2, 0), TAIL(0), FSYNC(0), CLOSE(0), END,
+};
+static const struct call *const synced_1[] = { synced, synced_all, NULL };
+
+static const struct scenario synced_writes = {
+	.topics = { "t" },
+	.lives = { { synced_1, "num.partitions=2\njournal.bytes=1048576\n", false } },
+};
+
 /* ---- Rolls and retention, while time passes: checkpoints, syncs of what nobody syncs ---- */
 
 static const struct call rolling[] = {
@@ -560,6 +591,12 @@ static void test_each_call_fails_with_eio(void **state)
 	fail_each(&rolls, "EIO", 30, -EIO);
 }
 
+static void test_a_synced_write_that_is_refused_leaves_nothing(void **state)
+{
+	fail_each(&synced_writes, "synced, EIO", UINT64_MAX, -EIO);
+	fail_each(&synced_writes, "synced, ENOSPC", UINT64_MAX, -ENOSPC);
+}
+
 static void test_each_call_fails_with_enospc(void **state)
 {
 	fail_each(&writers, "ENOSPC", 50, -ENOSPC);
@@ -588,6 +625,7 @@ int main(void)
 		cmocka_unit_test(test_stop_while_the_journal_is_made_anew),
 		cmocka_unit_test(test_stop_while_the_checkpoint_grows),
 		cmocka_unit_test(test_each_call_fails_with_eio),
+		cmocka_unit_test(test_a_synced_write_that_is_refused_leaves_nothing),
 		cmocka_unit_test(test_each_call_fails_with_enospc),
 		cmocka_unit_test(test_each_call_fails_with_emfile),
 		cmocka_unit_test(test_nobody_notices_eintr_or_a_short_count),
