@@ -22,8 +22,8 @@ CFLAGS += --coverage -O0
 LDFLAGS += --coverage
 endif
 
-base_SRC := daemon/base/assert.c daemon/base/buf.c daemon/base/hash.c daemon/base/log.c \
-	daemon/base/name.c daemon/base/rfc3339.c daemon/base/utf8.c
+base_SRC := daemon/base/assert.c daemon/base/buf.c daemon/base/fund.c daemon/base/hash.c \
+	daemon/base/log.c daemon/base/name.c daemon/base/rfc3339.c daemon/base/utf8.c
 store_SRC := daemon/store/record.c daemon/store/json.c daemon/store/json_text.c \
 	daemon/store/disk.c daemon/store/format.c daemon/store/debt.c \
 	daemon/store/index.c daemon/store/segment.c daemon/store/plog.c daemon/store/plog_scan.c \
@@ -71,7 +71,8 @@ fuzz_TESTS := tests/fuzz/batch.c tests/fuzz/broker_config.c tests/fuzz/checkpoin
 # What several tests share; linked into each that uses it.
 testlib_SRC := tests/lib/simdisk.c tests/lib/simdisk_crash.c tests/lib/fuzz.c
 # What stands in for daemon/io and the kernel under a whole broker.
-simworld_SRC := tests/lib/simmount.c tests/lib/simworld.c tests/lib/simworld_check.c
+simworld_SRC := tests/lib/simmount.c tests/lib/simworld.c tests/lib/simworld_check.c \
+	tests/lib/simmemory.c
 # What makes the files of tests/golden.
 golden_SRC := tests/golden/make_golden.c
 # The programs of tests/bench.
@@ -121,8 +122,19 @@ $(call bin,$(2)): $(B)/%: $(B)/%.o $(B)/libtestlib.a $(call archives,$(1))
 	$$(CC) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) $$(filter %.a,$$^) -lcmocka $(call libs,$(1))
 endef
 $(foreach l,$(LAYERS),$(if $(unit_$(l)_TESTS),$(eval $(call test_rule,$(l),$(unit_$(l)_TESTS)))))
-$(if $(sim_TESTS)$(fault_TESTS),$(eval $(call test_rule,daemon,$(sim_TESTS) $(fault_TESTS))))
-$(B)/tests/fault/sweep_broker: $(call obj,$(simworld_SRC))
+world_TESTS := tests/fault/sweep_broker.c
+$(eval $(call test_rule,daemon,$(sim_TESTS) $(filter-out $(world_TESTS),$(fault_TESTS))))
+
+# The same archives, but what they allocate can be refused (tests/lib/simmemory.h).
+ALLOCATES := malloc calloc realloc reallocarray aligned_alloc strdup strndup
+world_archives = $(patsubst %,$(B)/world/lib%.a,$(daemon_NEEDS))
+$(B)/world/lib%.a: $(B)/lib%.a
+	@mkdir -p "$(@D)"
+	objcopy $(foreach f,$(ALLOCATES),--redefine-sym $(f)=simmemory_$(f)) $< $@
+
+$(call bin,$(world_TESTS)): $(B)/%: $(B)/%.o $(call obj,$(simworld_SRC)) $(B)/libtestlib.a \
+		$(world_archives)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(call libs,daemon)
 
 $(if $(fuzz_TESTS),$(call bin,$(fuzz_TESTS))): $(B)/%: $(B)/%.o $(B)/libtestlib.a \
 		$(call archives,daemon)

@@ -1,5 +1,6 @@
 #include "daemon/broker.h"
 
+#include "daemon/base/fund.h"
 #include "daemon/base/hash.h"
 #include "daemon/base/log.h"
 
@@ -77,7 +78,7 @@ static int map_grow(struct broker *b)
 	if ((m->used + 1) * 2 <= m->cap)
 		return 0;
 	m->cap = old.cap ? old.cap * 2 : 64;
-	m->slots = calloc(m->cap, sizeof(*m->slots));
+	m->slots = fund_calloc(m->cap, sizeof(*m->slots));
 	if (!m->slots) {
 		*m = old;
 		return -ENOMEM;
@@ -112,14 +113,17 @@ static void topic_unref(void *ctx, struct be_topic *t)
 		topic_free(ctx, t);
 }
 
+/* Each partition, with malloc()'s own and the pointer to it. */
+static_assert(PARTITION_CNT_MAX * (sizeof(struct be_partition) + 32) < FUND_BYTES, "fund.h");
+
 /* Partitions up to cnt. What cannot be had stops the process: the metadata say that they are there.
  */
 static void topic_grow(struct be_topic *t, uint32_t cnt)
 {
-	t->parts = realloc(t->parts, cnt * sizeof(struct be_partition *));
+	t->parts = fund_realloc(t->parts, cnt, sizeof(struct be_partition *));
 	ASSERT(t->parts || !cnt);
 	for (; t->part_cnt < cnt; t->part_cnt++) {
-		struct be_partition *p = calloc(1, sizeof(*p));
+		struct be_partition *p = fund_calloc(1, sizeof(*p));
 
 		ASSERT(p);
 		p->topic = t;
@@ -139,9 +143,9 @@ static void set_hot_keys(struct be_topic *t, const char *list)
 	while (list && *list) {
 		size_t len = strcspn(list, ",");
 
-		t->hot_keys = realloc(t->hot_keys, (t->hot_key_cnt + 1) * sizeof(char *));
+		t->hot_keys = fund_realloc(t->hot_keys, t->hot_key_cnt + 1, sizeof(char *));
 		ASSERT(t->hot_keys);
-		t->hot_keys[t->hot_key_cnt] = strndup(list, len);
+		t->hot_keys[t->hot_key_cnt] = fund_strndup(list, len);
 		ASSERT(t->hot_keys[t->hot_key_cnt]);
 		t->hot_key_cnt++;
 		list += len + (list[len] == ',');
@@ -189,12 +193,12 @@ static void topic_refresh(struct broker *b, struct be_topic *t, const struct met
 
 static void topic_add(struct broker *b, const struct metadata_topic *mt)
 {
-	struct be_topic *t = calloc(1, sizeof(*t));
+	struct be_topic *t = fund_calloc(1, sizeof(*t));
 
 	ASSERT(t && !map_grow(b));
 	if (b->topic_cnt == b->topic_cap) {
 		b->topic_cap = b->topic_cap ? b->topic_cap * 2 : 64;
-		b->topics = realloc(b->topics, b->topic_cap * sizeof(struct be_topic *));
+		b->topics = fund_realloc(b->topics, b->topic_cap, sizeof(struct be_topic *));
 		ASSERT(b->topics);
 	}
 	snprintf(t->name, sizeof(t->name), "%s", mt->name);

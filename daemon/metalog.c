@@ -1,5 +1,6 @@
 #include "daemon/metalog.h"
 
+#include "daemon/base/fund.h"
 #include "daemon/base/log.h"
 
 #include <errno.h>
@@ -152,7 +153,7 @@ int metalog_open(struct store *s, int64_t now_ms, metalog_applied_fn *fn, void *
 	m->fn = fn;
 	m->ctx = ctx;
 	m->last = &m->first;
-	m->md = metadata_new(store_cluster_id(s));
+	m->md = fund_fill() ? NULL : metadata_new(store_cluster_id(s));
 	r = m->md ? store_plog(s, METALOG_TOPIC, metalog_topic_id, 0, &log_config, true, now_ms,
 			       &m->log)
 		  : -ENOMEM;
@@ -216,6 +217,9 @@ int metalog_propose(struct metalog *m, const struct metadata_cmd *cmd, int64_t n
 	struct pending *p;
 	int r = metadata_check(m->md, cmd, sentence);
 
+	/* Once it is stable it is carried out, and that takes memory. */
+	if (!r)
+		r = fund_fill();
 	if (r)
 		return r;
 	p = calloc(1, sizeof(*p));

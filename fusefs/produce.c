@@ -12,6 +12,7 @@
  */
 #include "fusefs/fs.h"
 
+#include "daemon/base/fund.h"
 #include "daemon/base/hash.h"
 #include "daemon/store/json.h"
 
@@ -506,7 +507,9 @@ static void write_synced(struct fs *fs, fuse_req_t req, struct handle *h, const 
 	p->size = len;
 	p->is_write = is_write;
 	h->at_once = true;
-	r = is_write ? write_any(fs, h, data, len, &why) : produce_end_tail(fs, h, &why);
+	r = fund_fill();
+	if (!r)
+		r = is_write ? write_any(fs, h, data, len, &why) : produce_end_tail(fs, h, &why);
 	h->at_once = false;
 	if (!r) {
 		sync_parked(fs, p);

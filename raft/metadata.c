@@ -1,3 +1,4 @@
+#include "daemon/base/fund.h"
 #include "daemon/base/hash.h"
 #include "raft/metadata_state.h"
 
@@ -13,7 +14,7 @@ static const char *const reserved_names[] = { "__cluster_metadata", "__consumer_
 
 void *metadata_alloc(size_t cnt, size_t size)
 {
-	void *p = calloc(cnt ? cnt : 1, size);
+	void *p = fund_calloc(cnt ? cnt : 1, size);
 
 	ASSERT(p);
 	return p;
@@ -154,7 +155,7 @@ void metadata_link_topic(struct metadata *md, struct metadata_topic *t)
 	t->hash[KEY_ID] = hash_xxh3(t->id, 16);
 	if (md->topic_cnt == md->topic_cap) {
 		md->topic_cap = md->topic_cap ? 2 * md->topic_cap : 64;
-		md->topics = reallocarray(md->topics, md->topic_cap, sizeof(*md->topics));
+		md->topics = fund_realloc(md->topics, md->topic_cap, sizeof(*md->topics));
 		ASSERT(md->topics);
 	}
 	for (enum topic_key key = 0; key < KEY_CNT; key++) {
@@ -356,7 +357,7 @@ void metadata_put_answer(struct metadata_forwarder *f, uint64_t number, int err,
 
 	memcpy(a.topic_id, topic_id, 16);
 	if (*sentence) {
-		a.sentence = strdup(sentence);
+		a.sentence = fund_strndup(sentence, SENTENCE_MAX);
 		ASSERT(a.sentence);
 	}
 	if (f->answer_cnt == METADATA_ANSWER_CNT) {
@@ -545,7 +546,7 @@ struct metadata_broker *metadata_insert_broker(struct metadata *md, uint32_t nod
 	uint32_t idx = 0;
 
 	ASSERT(md->broker_cnt < METADATA_BROKER_MAX);
-	md->brokers = reallocarray(md->brokers, md->broker_cnt + 1, sizeof(*md->brokers));
+	md->brokers = fund_realloc(md->brokers, md->broker_cnt + 1, sizeof(*md->brokers));
 	ASSERT(md->brokers);
 	while (idx < md->broker_cnt && md->brokers[idx].node < node)
 		idx++;

@@ -48,6 +48,11 @@ static_assert(ATOMIC_WRITE_MAX == 255 * 4096, "255 pages");
 /* Unsynced bytes up to which an fsync goes through the journal. */
 #define JOURNAL_FSYNC_MAX (1024U * 1024U)
 
+/* Memory that is put by (fund.h): the largest change, a topic of PARTITION_CNT_MAX partitions, and
+ * tables that grow for it. More than 32 MiB, since blocks up to that size change how glibc's
+ * malloc() gets the later ones. */
+#define FUND_BYTES (40 * MIB)
+
 /* Partitions that owe the description of single plain lines at one time. */
 #define DEBT_SLOT_CNT 4096U
 

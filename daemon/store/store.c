@@ -1,5 +1,6 @@
 #include "daemon/store/store.h"
 
+#include "daemon/base/fund.h"
 #include "daemon/base/log.h"
 #include "daemon/store/store_impl.h"
 
@@ -135,7 +136,7 @@ int store_note_new(struct store *s, enum store_event_kind kind, uint64_t token,
 	struct store_note *n;
 
 	if (list_is_empty(&s->free_notes)) {
-		n = malloc(sizeof(*n));
+		n = fund_malloc(sizeof(*n));
 		if (!n)
 			return -ENOMEM;
 		list_init(&n->link);

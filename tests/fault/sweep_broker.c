@@ -16,11 +16,13 @@
  *
  * And: the n-th call fails, with each error. EINTR and short counts nobody notices; with the others
  * answers are errors of DESIGN's table, a refused write has stored nothing, and what was answered
- * survives.
+ * survives. And the n-th allocation fails (tests/lib/simmemory.h): one request at most is ENOMEM, the
+ * broker serves on.
  *
  * `make test` looks at as many cases as fit into its time, drawn by a seed that is printed;
  * TOPICFS_LONG at all of them.
  */
+#include "tests/lib/simmemory.h"
 #include "tests/lib/simworld.h"
 
 #include <errno.h>
@@ -451,13 +453,23 @@ static void arm_stop(struct world *w, uint64_t n, int err)
 	simdisk_stop_after(w->sim, n);
 }
 
+/* The n-th disk call fails, or with -ENOMEM the n-th allocation. */
 static void arm_fail(struct world *w, uint64_t n, int err)
 {
-	simdisk_fail(w->sim, n, 1, err);
+	if (err == -ENOMEM)
+		simmemory_fail(n);
+	else
+		simdisk_fail(w->sim, n, 1, err);
 }
 
-/* How many calls the swept part has; the scenario is what it should be. */
-static uint64_t count(const struct scenario *s, uint64_t seed)
+static void disarm(struct world *w)
+{
+	simmemory_fail(0);
+	simdisk_fail(w->sim, 0, 0, 0);
+}
+
+/* How many disk calls the swept part has, or allocations; the scenario is what it should be. */
+static uint64_t count(const struct scenario *s, uint64_t seed, bool memory)
 {
 	struct world *w = case_new(s, seed, 0);
 	uint64_t begin = UINT64_MAX, cnt;
@@ -466,14 +478,14 @@ static uint64_t count(const struct scenario *s, uint64_t seed)
 		configure(w, s->lives[i].settings);
 		w->killed = s->lives[i].killed;
 		if (i == s->swept)
-			begin = simdisk_call_cnt(w->sim);
+			begin = memory ? simmemory_cnt() : simdisk_call_cnt(w->sim);
 		if (world_live(w, s->lives[i].programs) && !w->killed)
 			world_fail(w, "life %u of the scenario fails", i);
 		if (s->lives[i].killed)
 			world_stop(w, false, 1);
 	}
 	assert_int_equal(w->refused, 0);
-	cnt = simdisk_call_cnt(w->sim) - begin;
+	cnt = (memory ? simmemory_cnt() : simdisk_call_cnt(w->sim)) - begin;
 	if (s->covers && !s->covers(w))
 		world_fail(w,
 			   "the scenario does not come to what it is there for: %llu of %llu, %llu "
@@ -498,21 +510,23 @@ struct draw {
 	uint64_t seed, n, calls, stride;
 };
 
-static struct draw draw_begin(const struct scenario *s, const char *name, uint64_t cases)
+static struct draw draw_begin(const struct scenario *s, const char *name, uint64_t cases,
+			      bool memory)
 {
 	struct draw d = { .seed = env_number("TOPICFS_SEED", (uint64_t)getpid()) };
 
-	d.calls = count(s, d.seed);
+	d.calls = count(s, d.seed, memory);
 	d.stride = getenv("TOPICFS_LONG") ? 1 : MAX(d.calls / cases, 1U);
 	d.n = d.seed % d.stride;
-	printf("# %s: seed %llu, every %lluth of %llu calls\n", name, (unsigned long long)d.seed,
-	       (unsigned long long)d.stride, (unsigned long long)d.calls);
+	printf("# %s: seed %llu, every %lluth of %llu %s\n", name, (unsigned long long)d.seed,
+	       (unsigned long long)d.stride, (unsigned long long)d.calls,
+	       memory ? "allocations" : "calls");
 	return d;
 }
 
 static void sweep(const struct scenario *s, const char *name, uint64_t cases)
 {
-	struct draw d = draw_begin(s, name, cases);
+	struct draw d = draw_begin(s, name, cases, false);
 
 	for (unsigned i = 0; d.n <= d.calls; d.n += d.stride, i++) {
 		enum stop first = d.stride > 1 ? i % STOP_CNT : STOP_KILL;
@@ -538,18 +552,24 @@ static void sweep(const struct scenario *s, const char *name, uint64_t cases)
 /* Whoever asked is told, or nobody notices; what was answered survives a power loss. */
 static void fail_each(const struct scenario *s, const char *name, uint64_t cases, int err)
 {
-	struct draw d = draw_begin(s, name, cases);
+	struct draw d = draw_begin(s, name, cases, err == -ENOMEM);
 
 	for (d.n++; d.n <= d.calls; d.n += d.stride) {
 		bool unseen = err == -EINTR || err == SIMDISK_SHORT;
-		struct world *w = case_new(s, d.seed, d.n);
+		struct world *w;
 		int status;
 
+		if (env_number("SWEEP_CASE", d.n) != d.n)
+			continue;
+		w = case_new(s, d.seed, d.n);
 		w->may_fail = unseen ? 0 : err;
 		status = lives(w, s, arm_fail, d.n, err);
 		if (unseen && (status || w->refused))
 			world_fail(w, "status %d, %u refusals", status, w->refused);
-		simdisk_fail(w->sim, 0, 0, 0);
+		/* Nobody but who asked for what there is no memory for. */
+		if (err == -ENOMEM && ((status && w->begun && !w->ending) || w->met > 1))
+			world_fail(w, "status %d, %u refusals", status, w->met);
+		disarm(w);
 		recover(w, true, d.n * 3 + 1);
 		world_free(w);
 	}
@@ -609,6 +629,12 @@ static void test_each_call_fails_with_emfile(void **state)
 	fail_each(&rolls, "EMFILE", 20, -EMFILE);
 }
 
+static void test_each_allocation_fails(void **state)
+{
+	fail_each(&writers, "ENOMEM", 200, -ENOMEM);
+	fail_each(&rolls, "ENOMEM", 40, -ENOMEM);
+}
+
 static void test_nobody_notices_eintr_or_a_short_count(void **state)
 {
 	fail_each(&writers, "EINTR", 40, -EINTR);
@@ -628,6 +654,7 @@ int main(void)
 		cmocka_unit_test(test_a_synced_write_that_is_refused_leaves_nothing),
 		cmocka_unit_test(test_each_call_fails_with_enospc),
 		cmocka_unit_test(test_each_call_fails_with_emfile),
+		cmocka_unit_test(test_each_allocation_fails),
 		cmocka_unit_test(test_nobody_notices_eintr_or_a_short_count),
 	};
 	const char *only = getenv("SWEEP_ONLY");

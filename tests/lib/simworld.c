@@ -438,6 +438,7 @@ static void take(struct world *w, struct world_client *c, int err, const uint8_t
 		world_fail(w, "call %d of topic %u was answered with %s", (int)q->kind, q->topic,
 			   strerror(-err));
 	w->refused += err != 0;
+	w->met += err && err == w->may_fail;
 	switch (q->kind) {
 	case CALL_CONFIG:
 		if (c->step < 3 && (take_open(c, err, data) || !err))
@@ -582,7 +583,7 @@ static bool next(void *ctx)
 			return false;
 		w->checks = w->ending = w->ended = false;
 	}
-	w->served = true;
+	w->served = w->begun = true;
 	observe(w);
 	take_all(w);
 	w->plan_cnt = 0;
@@ -617,6 +618,7 @@ int world_live(struct world *w, const struct call *const *programs)
 	for (unsigned i = 0; i < WORLD_CLIENTS && programs && programs[i]; i++)
 		w->clients[i].at = programs[i];
 	w->got_cnt = 0;
+	w->begun = false;
 	w->m.disk->nowait = false;
 	status = simmount_run(&w->m, &w->options);
 	if (w->m.hangs && !w->killed && !simdisk_is_stopped(w->sim))

@@ -93,11 +93,13 @@ struct world {
 	bool ended;   /* the last life came to a clean end */
 	bool stuck;   /* the programs wait for a topic that nobody makes */
 	bool served;  /* the mount was there once */
+	bool begun;   /* ... in this life */
 	bool checks;  /* the next life begins with a comparison */
 	bool power;   /* ... after a power loss */
 	bool killed;  /* this life ends by a kill when its programs are done */
 	int may_fail; /* answers may be this negative errno, or what it leads to; 0: none fails */
 	unsigned refused;
+	unsigned met; /* of these, with may_fail itself */
 	struct {
 		uint64_t unique;
 		int err;
