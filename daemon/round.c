@@ -3,6 +3,9 @@
 void round_tick(struct round *r)
 {
 	r->deadline_ms = broker_tick(r->broker);
+	/* What came of it is for the next round, which is not to wait for a request. */
+	if (store_has_event(r->broker->store))
+		r->deadline_ms = r->broker->mono_us / 1000;
 	r->ticked_ms = r->broker->mono_us / 1000;
 }
 
@@ -21,7 +24,7 @@ int round_turn(struct round *r, unsigned *ret_cnt)
 		r->fs->disk->round++; /* the request before holds no descriptor */
 	}
 	*ret_cnt += fs_step(r->fs);
-	if (r->has_finished(r->ctx) || *ret_cnt) {
+	if (*ret_cnt || r->has_finished(r->ctx) || store_has_event(b->store)) {
 		err = broker_step(b);
 		if (err)
 			return err;

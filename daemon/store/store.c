@@ -602,6 +602,11 @@ int store_append_records(struct store *s, struct plog *p, int64_t now_ms, const 
 	return 0;
 }
 
+bool store_has_event(const struct store *s)
+{
+	return !list_is_empty(&s->notes);
+}
+
 void store_next_event(struct store *s, struct store_event *ret)
 {
 	struct store_note *n;

@@ -131,6 +131,8 @@ struct store_event {
 	int err;
 };
 
+/* Whether there is an event. */
+bool store_has_event(const struct store *s);
 /* The next event, in order; kind STORE_NONE: no more for now. */
 void store_next_event(struct store *s, struct store_event *ret);
 /* A finished request whose owner is STORE_OWNER. */

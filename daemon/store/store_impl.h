@@ -30,6 +30,8 @@
 
 /* Single plain lines are described at this age. */
 #define STORE_DEBT_AGE_MS 5
+/* Where that is not possible now, it is tried again after this time. */
+#define STORE_DEBT_RETRY_MS 50
 /* statfs is asked again after this time, or so many appended bytes. */
 #define STORE_SPACE_AGE_MS 100
 #define STORE_SPACE_BYTES (16U * MIB)
@@ -197,6 +199,7 @@ struct store {
 	int64_t now_ms, mono_ms, skew_ms; /* as of the last tick; skew_ms = now - mono */
 	bool ticked;
 	int64_t retention_due_ms, space_due_ms, idle_due_ms;
+	int64_t describe_due_ms; /* not before; 0 unless the last try met a full disk or table */
 	uint64_t space_bytes; /* appended since statfs was asked */
 	struct disk_space space;
 	bool space_full;

@@ -257,9 +257,20 @@ static void retention_check(struct store *s)
 	}
 }
 
+/* What may be otherwise after a while, and harms nothing meanwhile: the slot vouches for what is
+ * owed, and half a description is written over by the whole one. */
+static bool describes_later(int err)
+{
+	return err == -EAGAIN || err == -EMFILE || err == -ENFILE || err == -ENOMEM ||
+	       err == -ENOSPC || err == -EDQUOT;
+}
+
 /* Describes what has been owed for long enough. */
 static void describe_due(struct store *s)
 {
+	if (s->mono_ms < s->describe_due_ms)
+		return;
+	s->describe_due_ms = 0;
 	LIST_FOREACH_SAFE(node, tmp, &s->owing) {
 		struct plog *p = LIST_ENTRY(node, struct plog, debt_link);
 		struct part *part = store_part_of(p);
@@ -271,10 +282,10 @@ static void describe_due(struct store *s)
 			return;
 		s->disk->round++; /* nobody holds a descriptor of the one before */
 		err = plog_describe(p);
-		/* Without a descriptor nothing was begun: the slot vouches for it until there is
-		 * one. */
-		if (err == -EAGAIN || err == -EMFILE || err == -ENFILE)
+		if (describes_later(err)) {
+			s->describe_due_ms = s->mono_ms + STORE_DEBT_RETRY_MS;
 			return;
+		}
 		if (err)
 			store_fail(s, err, "describing", p->dir);
 		list_remove(node);
@@ -427,7 +438,8 @@ int64_t store_deadline(const struct store *s)
 			     STORE_DEBT_AGE_MS - s->skew_ms;
 
 		/* A clock that jumped since the last tick must not put this off. */
-		due = MIN(due, MIN(at, s->mono_ms + STORE_CLOCK_JUMP_MS));
+		at = MIN(at, s->mono_ms + STORE_CLOCK_JUMP_MS);
+		due = MIN(due, MAX(at, s->describe_due_ms));
 	}
 	if (s->ckpt_due_ms)
 		due = MIN(due, s->ckpt_due_ms);

@@ -16,8 +16,8 @@
  *
  * And: the n-th call fails, with each error. EINTR and short counts nobody notices; with the others
  * answers are errors of DESIGN's table, a refused write has stored nothing, and what was answered
- * survives. And the n-th allocation fails (tests/lib/simmemory.h): one request at most is ENOMEM, the
- * broker serves on.
+ * survives. And the n-th allocation fails (tests/lib/simmemory.h): one request at most is ENOMEM,
+ * the broker serves on.
  *
  * `make test` looks at as many cases as fit into its time, drawn by a seed that is printed;
  * TOPICFS_LONG at all of them.
@@ -235,6 +235,18 @@ static const struct call *const synced_1[] = { synced, synced_all, NULL };
 static const struct scenario synced_writes = {
 	.topics = { "t" },
 	.lives = { { synced_1, "num.partitions=2\njournal.bytes=1048576\n", false } },
+};
+
+/* ---- Nobody asks for anything when what is due fails ---- */
+
+static const struct call resting[] = {
+	MKDIR(0), OPEN(0, "0"), WRITE(0, 2, 0), WRITE(0, 1, 0), PAUSE(60000), CLOSE(0), END,
+};
+static const struct call *const resting_1[] = { resting, NULL };
+
+static const struct scenario at_rest = {
+	.topics = { "t" },
+	.lives = { { resting_1, "num.partitions=1\njournal.bytes=1048576\n", false } },
 };
 
 /* ---- Rolls and retention, while time passes: checkpoints, syncs of what nobody syncs ---- */
@@ -617,6 +629,12 @@ static void test_a_synced_write_that_is_refused_leaves_nothing(void **state)
 	fail_each(&synced_writes, "synced, ENOSPC", UINT64_MAX, -ENOSPC);
 }
 
+static void test_a_failure_while_nobody_asks_is_met(void **state)
+{
+	fail_each(&at_rest, "at rest, EIO", UINT64_MAX, -EIO);
+	fail_each(&at_rest, "at rest, ENOSPC", UINT64_MAX, -ENOSPC);
+}
+
 static void test_each_call_fails_with_enospc(void **state)
 {
 	fail_each(&writers, "ENOSPC", 50, -ENOSPC);
@@ -652,6 +670,7 @@ int main(void)
 		cmocka_unit_test(test_stop_while_the_checkpoint_grows),
 		cmocka_unit_test(test_each_call_fails_with_eio),
 		cmocka_unit_test(test_a_synced_write_that_is_refused_leaves_nothing),
+		cmocka_unit_test(test_a_failure_while_nobody_asks_is_met),
 		cmocka_unit_test(test_each_call_fails_with_enospc),
 		cmocka_unit_test(test_each_call_fails_with_emfile),
 		cmocka_unit_test(test_each_allocation_fails),

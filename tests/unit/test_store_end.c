@@ -1,6 +1,7 @@
 /*
  * What ends: partitions that are deleted, stops, lives that left something behind, lost files.
  */
+#include "daemon/store/segment.h"
 #include "tests/lib/store_fixture.h"
 
 static void test_a_deleted_partition_is_gone(void **state)
@@ -341,6 +342,57 @@ static void test_single_lines_are_described_in_time(void **state)
 	assert_int_equal(p->debt.cnt, 0);
 }
 
+/* What a line's slot vouches for needs no description at once: a full disk is waited for, without
+ * a thought in between. */
+static void test_a_description_waits_for_room(void **state)
+{
+	static const int errs[] = { -ENOSPC, -EMFILE };
+	struct fixture *f = *state;
+	struct iovec iov = { (void *)"late\n", 5 };
+	struct plog_appended a;
+	struct plog *p;
+
+	open_ok(f);
+	tick(f, 1);
+	p = plog_ok(f, 0, &PLOG);
+	assert_int_equal(append(f, p, "first\n"), 0);
+	for (size_t i = 0; i < ARRAY_CNT(errs); i++) {
+		assert_int_equal(store_append_lines(f->s, p, NOW, &iov, 1, 5, 1, true, &a), 0);
+		if (errs[i] == -EMFILE) {
+			assert_int_equal(disk_close(f->d, p->segs[0]->meta_fd), 0);
+			p->segs[0]->meta_fd = -1;
+		}
+		simdisk_fail(f->sim, 1, 1, errs[i]);
+		tick(f, 6);
+		assert_int_equal(simdisk_failed_cnt(f->sim), i + 1);
+		assert_int_equal(f->failed, 0);
+		assert_true(p->debt.cnt > 0);
+		assert_true(store_deadline(f->s) > f->mono_ms);
+		tick(f, store_deadline(f->s) - f->mono_ms);
+		assert_int_equal(p->debt.cnt, 0);
+	}
+}
+
+/* A failure that nobody asked for is an event like any other, and there at once. */
+static void test_a_failure_in_a_tick_is_an_event(void **state)
+{
+	struct fixture *f = *state;
+	struct iovec iov = { (void *)"late\n", 5 };
+	struct plog_appended a;
+
+	open_ok(f);
+	tick(f, 1);
+	assert_int_equal(
+		store_append_lines(f->s, plog_ok(f, 0, &PLOG), NOW, &iov, 1, 5, 1, true, &a), 0);
+	assert_false(store_has_event(f->s));
+	simdisk_fail(f->sim, 1, 1, -EIO);
+	f->mono_ms += 6;
+	store_tick(f->s, NOW - 5000 + f->mono_ms, f->mono_ms);
+	assert_true(store_has_event(f->s));
+	events(f);
+	assert_int_equal(f->failed, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,6 +408,8 @@ int main(void)
 		CASE(test_data_without_properties_are_not_taken_for_fresh),
 		CASE(test_a_directory_of_another_topic_is_not_served),
 		CASE(test_single_lines_are_described_in_time),
+		CASE(test_a_description_waits_for_room),
+		CASE(test_a_failure_in_a_tick_is_an_event),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
