@@ -463,18 +463,26 @@ static int write_text(struct fs *fs, struct handle *h, const char *data, size_t 
 	return buf_err(&h->tail);
 }
 
+/* The partitions of a handle: [first, end). */
+static uint32_t parts_of(const struct handle *h, uint32_t *ret_end)
+{
+	*ret_end = h->part ? h->part->number + 1 : h->topic->part_cnt;
+	return h->part ? h->part->number : 0;
+}
+
 /* What was appended through this handle is made stable; the answer comes when all of it is. */
 static void sync_parked(struct fs *fs, struct parked *p)
 {
 	uint64_t token = (uint64_t)(uintptr_t)p;
 	struct handle *h = p->h;
+	uint32_t end, i = parts_of(h, &end);
 
 	p->pending = 1;
-	for (uint32_t i = 0; i < h->topic->part_cnt; i++) {
+	for (; i < end; i++) {
 		struct be_partition *part = h->topic->parts[i];
 		int r;
 
-		if (!part->log || (h->part && h->part != part))
+		if (!part->log)
 			continue;
 		r = fs->be.fsync(fs->be.ctx, part, token);
 		if (r == -EINPROGRESS)
@@ -493,6 +501,19 @@ static int write_any(struct fs *fs, struct handle *h, const char *data, size_t l
 	return write_text(fs, h, data, len, why);
 }
 
+/* Whatever else is going to be needed after an append for its sync: memory, and the descriptions
+ * that others owe to the partitions of this handle. */
+static int prepare_sync(struct handle *h)
+{
+	uint32_t end, i = parts_of(h, &end);
+	int r = fund_fill();
+
+	for (; !r && i < end; i++)
+		if (h->topic->parts[i]->log)
+			r = plog_describe(h->topic->parts[i]->log);
+	return r;
+}
+
 /* A write, or the end of the kept tail, and then a sync. The request is parked first: nothing is
  * stored for one that cannot wait for its sync. */
 static void write_synced(struct fs *fs, fuse_req_t req, struct handle *h, const char *data,
@@ -507,7 +528,7 @@ static void write_synced(struct fs *fs, fuse_req_t req, struct handle *h, const 
 	p->size = len;
 	p->is_write = is_write;
 	h->at_once = true;
-	r = fund_fill();
+	r = prepare_sync(h);
 	if (!r)
 		r = is_write ? write_any(fs, h, data, len, &why) : produce_end_tail(fs, h, &why);
 	h->at_once = false;

@@ -228,9 +228,14 @@ static const struct call synced[] = {
 	END,
 };
 static const struct call synced_all[] = {
-	OPEN_SYNC(0, "all"), WRITE(0, 1, 0), WRITE(0, 2, 0), TAIL(0), FSYNC(0), CLOSE(0), END,
+	OPEN_SYNC(0, "all"), WRITE(0, 1, 0), TAIL(0),  WRITE(0, 1, 0), TAIL(0),
+	WRITE(0, 2, 0),	     TAIL(0),	     FSYNC(0), CLOSE(0),       END,
 };
-static const struct call *const synced_1[] = { synced, synced_all, NULL };
+static const struct call owing[] = {
+	OPEN(0, "1"),	WRITE(0, 1, 0), WRITE(0, 1, 0), WRITE(0, 1, 0),
+	WRITE(0, 1, 0), WRITE(0, 1, 0), CLOSE(0),	END,
+};
+static const struct call *const synced_1[] = { synced, synced_all, owing, NULL };
 
 static const struct scenario synced_writes = {
 	.topics = { "t" },

@@ -229,9 +229,16 @@ static uint64_t send_records(struct world *w, struct world_client *c)
 static uint64_t send_tail(struct world *w, struct world_client *c)
 {
 	char text[1024];
+	size_t len = 0;
 
+	c->old_tail = c->tail;
+	if (c->tail.id) {
+		text[len++] = '\n';
+		plan_put(w, c->tail);
+	}
 	c->tail = plan_one(w, c, 0);
-	return send_write(w, c, text, put_text(text, &c->tail, is_json(c)));
+	len += put_text(text + len, &c->tail, is_json(c));
+	return send_write(w, c, text, len);
 }
 
 static uint64_t send_lookup(struct world *w, uint64_t node, const char *name)
@@ -477,7 +484,7 @@ static void take(struct world *w, struct world_client *c, int err, const uint8_t
 		break;
 	case CALL_TAIL:
 		if (err)
-			c->tail.id = 0;
+			c->tail = c->old_tail;
 		break;
 	case CALL_MKDIR:
 	case CALL_RMDIR:

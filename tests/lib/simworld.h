@@ -74,7 +74,7 @@ struct world_client {
 	bool is_open, is_sync;
 	unsigned topic;
 	char name[32];
-	struct planned tail; /* id 0: none */
+	struct planned tail, old_tail; /* id 0: none; the old one counts where a write fails */
 	int64_t cover[WORLD_PARTS];
 	unsigned sent; /* records of the write that is under way */
 };
