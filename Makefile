@@ -69,10 +69,13 @@ fuzz_TESTS := tests/fuzz/batch.c tests/fuzz/broker_config.c tests/fuzz/checkpoin
 	tests/fuzz/rfc3339.c tests/fuzz/segment_head.c tests/fuzz/topic_config.c \
 	tests/fuzz/view.c
 # What several tests share; linked into each that uses it.
-testlib_SRC := tests/lib/simdisk.c tests/lib/simdisk_crash.c tests/lib/fuzz.c
+testlib_SRC := tests/lib/simdisk.c tests/lib/simdisk_crash.c tests/lib/fuzz.c \
+	tests/lib/tracedisk.c
 # What stands in for daemon/io and the kernel under a whole broker.
 simworld_SRC := tests/lib/simmount.c tests/lib/simworld.c tests/lib/simworld_check.c \
 	tests/lib/simmemory.c
+# Programs that mount cases run beside the binary.
+mount_SRC := tests/mount/traced.c tests/mount/simulated.c
 # What makes the files of tests/golden.
 golden_SRC := tests/golden/make_golden.c
 # The programs of tests/bench.
@@ -100,7 +103,7 @@ libs = $(foreach l,$($(1)_NEEDS),$($(l)_LIBS))
 
 unit_TESTS := $(foreach l,$(LAYERS),$(unit_$(l)_TESTS))
 all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(main_SRC) $(testlib_SRC) $(simworld_SRC) \
-	$(golden_SRC) $(bench_SRC)
+	$(golden_SRC) $(bench_SRC) $(mount_SRC)
 all_TESTS := $(unit_TESTS) $(sim_TESTS) $(fault_TESTS) $(fuzz_TESTS)
 
 # A failed recipe leaves no half-written target.
@@ -134,6 +137,15 @@ $(B)/world/lib%.a: $(B)/lib%.a
 
 $(call bin,$(world_TESTS)): $(B)/%: $(B)/%.o $(call obj,$(simworld_SRC)) $(B)/libtestlib.a \
 		$(world_archives)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(call libs,daemon)
+
+# The binary, with a disk that notes its calls; and the same over a simulated disk and mount.
+$(B)/tests/mount/traced: $(call obj,$(main_SRC) tests/mount/traced.c) $(B)/libtestlib.a \
+		$(call archives,daemon)
+	$(CC) $(LDFLAGS) -Wl,--wrap=io_disk_open -o $@ $(filter %.o,$^) $(filter %.a,$^) \
+		$(call libs,daemon)
+$(B)/tests/mount/simulated: $(B)/tests/mount/simulated.o $(call obj,$(simworld_SRC)) \
+		$(B)/libtestlib.a $(world_archives)
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(call libs,daemon)
 
 $(if $(fuzz_TESTS),$(call bin,$(fuzz_TESTS))): $(B)/%: $(B)/%.o $(B)/libtestlib.a \
@@ -277,6 +289,8 @@ build-unit: $(call bin,$(unit_TESTS))
 build-sim: $(call bin,$(sim_TESTS))
 build-fault: $(call bin,$(fault_TESTS))
 build-fuzz: $(call bin,$(fuzz_TESTS))
+.PHONY: build-mount
+build-mount: $(B)/topicfs $(call bin,$(mount_SRC))
 
 # ---- Installing ----
 

@@ -71,18 +71,14 @@ static struct be_topic *topic_by_id(struct broker *b, const uint8_t id[16])
 	return s ? b->topics[s - 1] : NULL;
 }
 
-static int map_grow(struct broker *b)
+static void map_grow(struct broker *b)
 {
 	struct topic_map *m = b->map, old = *m;
 
 	if ((m->used + 1) * 2 <= m->cap)
-		return 0;
+		return;
 	m->cap = old.cap ? old.cap * 2 : 64;
 	m->slots = fund_calloc(m->cap, sizeof(*m->slots));
-	if (!m->slots) {
-		*m = old;
-		return -ENOMEM;
-	}
 	m->used = 0;
 	for (size_t i = 0; i < old.cap; i++) {
 		if (old.slots[i] && old.slots[i] != MAP_REMOVED) {
@@ -91,7 +87,6 @@ static int map_grow(struct broker *b)
 		}
 	}
 	free(old.slots);
-	return 0;
 }
 
 static void topic_free(struct broker *b, struct be_topic *t)
@@ -121,11 +116,9 @@ static_assert(PARTITION_CNT_MAX * (sizeof(struct be_partition) + 32) < FUND_BYTE
 static void topic_grow(struct be_topic *t, uint32_t cnt)
 {
 	t->parts = fund_realloc(t->parts, cnt, sizeof(struct be_partition *));
-	ASSERT(t->parts || !cnt);
 	for (; t->part_cnt < cnt; t->part_cnt++) {
 		struct be_partition *p = fund_calloc(1, sizeof(*p));
 
-		ASSERT(p);
 		p->topic = t;
 		p->number = t->part_cnt;
 		list_init(&p->waiting);
@@ -144,10 +137,7 @@ static void set_hot_keys(struct be_topic *t, const char *list)
 		size_t len = strcspn(list, ",");
 
 		t->hot_keys = fund_realloc(t->hot_keys, t->hot_key_cnt + 1, sizeof(char *));
-		ASSERT(t->hot_keys);
-		t->hot_keys[t->hot_key_cnt] = fund_strndup(list, len);
-		ASSERT(t->hot_keys[t->hot_key_cnt]);
-		t->hot_key_cnt++;
+		t->hot_keys[t->hot_key_cnt++] = fund_strndup(list, len);
 		list += len + (list[len] == ',');
 	}
 }
@@ -195,11 +185,10 @@ static void topic_add(struct broker *b, const struct metadata_topic *mt)
 {
 	struct be_topic *t = fund_calloc(1, sizeof(*t));
 
-	ASSERT(t && !map_grow(b));
+	map_grow(b);
 	if (b->topic_cnt == b->topic_cap) {
 		b->topic_cap = b->topic_cap ? b->topic_cap * 2 : 64;
 		b->topics = fund_realloc(b->topics, b->topic_cap, sizeof(struct be_topic *));
-		ASSERT(b->topics);
 	}
 	snprintf(t->name, sizeof(t->name), "%s", mt->name);
 	memcpy(t->id, mt->id, 16);

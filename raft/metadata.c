@@ -14,10 +14,7 @@ static const char *const reserved_names[] = { "__cluster_metadata", "__consumer_
 
 void *metadata_alloc(size_t cnt, size_t size)
 {
-	void *p = fund_calloc(cnt ? cnt : 1, size);
-
-	ASSERT(p);
-	return p;
+	return fund_calloc(cnt ? cnt : 1, size);
 }
 
 bool metadata_is_zero(const uint8_t id[16])
@@ -156,7 +153,6 @@ void metadata_link_topic(struct metadata *md, struct metadata_topic *t)
 	if (md->topic_cnt == md->topic_cap) {
 		md->topic_cap = md->topic_cap ? 2 * md->topic_cap : 64;
 		md->topics = fund_realloc(md->topics, md->topic_cap, sizeof(*md->topics));
-		ASSERT(md->topics);
 	}
 	for (enum topic_key key = 0; key < KEY_CNT; key++) {
 		table_reserve(md, key, md->topic_cnt + 1);
@@ -356,10 +352,8 @@ void metadata_put_answer(struct metadata_forwarder *f, uint64_t number, int err,
 	struct metadata_answer a = { .number = number, .err = err };
 
 	memcpy(a.topic_id, topic_id, 16);
-	if (*sentence) {
+	if (*sentence)
 		a.sentence = fund_strndup(sentence, SENTENCE_MAX);
-		ASSERT(a.sentence);
-	}
 	if (f->answer_cnt == METADATA_ANSWER_CNT) {
 		f->floor = MAX(f->floor, f->answers[0].number);
 		free(f->answers[0].sentence);
@@ -547,7 +541,6 @@ struct metadata_broker *metadata_insert_broker(struct metadata *md, uint32_t nod
 
 	ASSERT(md->broker_cnt < METADATA_BROKER_MAX);
 	md->brokers = fund_realloc(md->brokers, md->broker_cnt + 1, sizeof(*md->brokers));
-	ASSERT(md->brokers);
 	while (idx < md->broker_cnt && md->brokers[idx].node < node)
 		idx++;
 	memmove(md->brokers + idx + 1, md->brokers + idx,

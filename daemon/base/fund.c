@@ -37,19 +37,28 @@ void *fund_calloc(size_t cnt, size_t len)
 {
 	void *p = calloc(cnt, len);
 
-	return p || !give_back() ? p : calloc(cnt, len);
+	if (!p && give_back())
+		p = calloc(cnt, len);
+	ASSERT(p);
+	return p;
 }
 
 void *fund_realloc(void *old, size_t cnt, size_t len)
 {
 	void *p = reallocarray(old, cnt, len);
 
-	return p || !give_back() ? p : reallocarray(old, cnt, len);
+	if (!p && give_back())
+		p = reallocarray(old, cnt, len);
+	ASSERT(p);
+	return p;
 }
 
 char *fund_strndup(const char *s, size_t max)
 {
 	char *p = strndup(s, max);
 
-	return p || !give_back() ? p : strndup(s, max);
+	if (!p && give_back())
+		p = strndup(s, max);
+	ASSERT(p);
+	return p;
 }

@@ -17,9 +17,9 @@
 
 /* Fills the fund. Costs nothing where it is full. -ENOMEM. */
 MUST_CHECK int fund_fill(void);
-/* As malloc(), calloc() and reallocarray(), with the fund to fall back on. NULL where that does not
- * suffice. */
+/* As malloc(), with the fund to fall back on. NULL where that does not suffice. */
 void *fund_malloc(size_t len);
+/* The same for what is decided: never NULL, since where that does not suffice the process stops. */
 void *fund_calloc(size_t cnt, size_t len);
 void *fund_realloc(void *old, size_t cnt, size_t len);
 char *fund_strndup(const char *s, size_t max);

@@ -200,7 +200,7 @@ struct store {
 	bool ticked;
 	int64_t retention_due_ms, space_due_ms, idle_due_ms;
 	int64_t describe_due_ms; /* not before; 0 unless the last try met a full disk or table */
-	uint64_t space_bytes; /* appended since statfs was asked */
+	uint64_t space_bytes;	 /* appended since statfs was asked */
 	struct disk_space space;
 	bool space_full;
 	uint64_t dirty_total;

@@ -232,7 +232,7 @@ int poll(struct pollfd *fds, nfds_t cnt, int timeout_ms)
 		}
 		hits += fds[i].revents != 0;
 	}
-	if (!hits && timeout_ms > 0)
+	if (!hits && timeout_ms > 0 && !m->awake)
 		m->now_us += 1 + (int64_t)(m->rnd >> 40) % timeout_ms * 1000;
 	return hits;
 }

@@ -259,6 +259,8 @@ class Broker:
     of the environment: Broker("--set", "log.segment.bytes=4096", env={...}). `under` is a program
     that runs it, such as strace; stop() and kill() speak to that one."""
 
+    binary = TOPICFS
+
     def __init__(self, *options, env=None, under=()):
         self.options = options
         self.under = under
@@ -277,7 +279,7 @@ class Broker:
         with open(LOG, "ab") as log:
             begin = log.tell()
             self.process = subprocess.Popen(
-                [*self.under, TOPICFS, "broker", "--mount", MNT, "--data", DATA, *self.options],
+                [*self.under, self.binary, "broker", "--mount", MNT, "--data", DATA, *self.options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | self.env)
         wait_until(lambda: self._is_ready(begin), READY_S, "the broker is ready")
 
