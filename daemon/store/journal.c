@@ -75,7 +75,7 @@ uint64_t journal_used(const struct journal *j)
 size_t journal_room(const struct journal *j, bool is_control)
 {
 	uint64_t free_blocks = j->block_cnt - (j->next_block - j->usable);
-	uint64_t kept = is_control ? 0 : JOURNAL_RESERVE;
+	uint64_t kept = is_control ? 1 : JOURNAL_RESERVE;
 	uint64_t blocks = free_blocks > kept ? free_blocks - kept : 0;
 	size_t room = (size_t)MIN(blocks, j->mem_blocks) * JOURNAL_PAYLOAD;
 

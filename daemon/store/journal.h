@@ -41,7 +41,8 @@
 #define JOURNAL_BLOCK_HEAD 64U
 #define JOURNAL_PAYLOAD (JOURNAL_BLOCK - JOURNAL_BLOCK_HEAD)
 #define JOURNAL_ENTRY_LEN 80U
-/* Blocks that only entries without bytes (points, "forget", a moved start) may use. */
+/* Blocks that only entries without bytes (points, "forget") may use; the last of them is for a
+ * moved start alone, without which a full ring would stay full. */
 #define JOURNAL_RESERVE 8U
 /* A ring below this is of no use: one write takes an eighth of it at most. */
 #define JOURNAL_BYTES_MIN (1024U * 1024U)

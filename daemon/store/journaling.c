@@ -3,6 +3,7 @@
  * the ring. The bytes are laid out by journal.c.
  */
 #include "daemon/base/log.h"
+#include "daemon/store/kept.h"
 #include "daemon/store/store_impl.h"
 
 #include <errno.h>
@@ -56,13 +57,15 @@ static int put_stretch(struct store *s, struct part *part, const struct plog_str
 		.pos = st->pos,
 		.len = (uint32_t)st->len,
 	};
-	int err = disk_read_full(s->disk, st->fd, s->scratch, st->len, st->pos);
+	const uint8_t *bytes =
+		kept_find(part->plog->kept, st->seg->seed, st->is_meta, st->pos, st->len);
+	int err = bytes ? 0 : disk_read_full(s->disk, st->fd, s->scratch, st->len, st->pos);
 
 	if (err)
 		return err;
 	memcpy(e.topic_id, part->e.topic_id, 16);
 	journal_put_entry(&s->journal, &e);
-	journal_put_bytes(&s->journal, s->scratch, st->len);
+	journal_put_bytes(&s->journal, bytes ? bytes : s->scratch, st->len);
 	return 0;
 }
 
@@ -120,6 +123,10 @@ static enum put_result put_part(struct store *s, struct part *part)
 		return PUT_IN_PLACE;
 	}
 	put_point(s, part);
+	/* The next write of the journal begins here. */
+	if (cnt)
+		kept_begin(s->kept, &p->kept, st[cnt - 1].seg->seed, part->target.meta_len,
+			   part->target.data_len);
 	return PUT_DONE;
 }
 

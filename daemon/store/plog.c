@@ -1,5 +1,6 @@
 #include "daemon/store/plog.h"
 
+#include "daemon/store/kept.h"
 #include "daemon/store/plog_impl.h"
 
 #include <errno.h>
@@ -51,6 +52,7 @@ void plog_fini(struct plog *p)
 	p->seg_cnt = p->seg_cap = 0;
 	hash_run_free(p->debt_hash);
 	p->debt_hash = NULL;
+	kept_end(&p->kept);
 	if (p->cache_owned)
 		batch_cache_free(p->cache);
 	p->cache = NULL;
@@ -264,6 +266,7 @@ int plog_describe(struct plog *p)
 	struct segment *seg = plog_active(p);
 	uint8_t mem[FORMAT_BATCH_LEN];
 	struct buf b = { .data = mem, .cap = sizeof(mem) };
+	struct iovec iov = { .iov_base = mem, .iov_len = sizeof(mem) };
 	struct batch_head h = {
 		.attr = p->debt.attr,
 		.cnt = (uint32_t)p->debt.cnt,
@@ -294,6 +297,7 @@ int plog_describe(struct plog *p)
 	seg->write_seq++;
 	if (r)
 		return r;
+	kept_put(p->kept, seg->seed, true, seg->meta_len, &iov, 1);
 	seg->meta_len += sizeof(mem);
 	segment_index_batch(seg, &h);
 	debt_give_back(p->debts, p->debt_idx);
@@ -309,6 +313,14 @@ static int write_pieces(struct plog *p, const struct iovec *iov, int iov_cnt)
 	return disk_writev(p->disk, seg->data_fd, iov, iov_cnt, seg->data_len);
 }
 
+/* The same bytes, now that they are written, for the journal. */
+static void keep_pieces(struct plog *p, const struct iovec *iov, int iov_cnt)
+{
+	const struct segment *seg = plog_active(p);
+
+	kept_put(p->kept, seg->seed, false, seg->data_len, iov, iov_cnt);
+}
+
 /* One line more on top of what is owed already: one write, and the slot. */
 static int append_owed(struct plog *p, int64_t now_ms, const struct iovec *iov, int iov_cnt,
 		       size_t len, struct plog_appended *ret)
@@ -317,6 +329,7 @@ static int append_owed(struct plog *p, int64_t now_ms, const struct iovec *iov, 
 
 	if (r)
 		return undone(p, r);
+	keep_pieces(p, iov, iov_cnt);
 	for (int i = 0; i < iov_cnt; i++)
 		hash_run_put(p->debt_hash, iov[i].iov_base, iov[i].iov_len);
 	p->debt.len += len;
@@ -390,12 +403,16 @@ static int append_batch(struct plog *p, int64_t now_ms, struct batch_head *h,
 			struct plog_appended *ret)
 {
 	struct segment *seg = plog_active(p);
+	struct iovec meta = { .iov_base = desc->data, .iov_len = desc->len };
 	int r = disk_write(p->disk, seg->meta_fd, desc->data, desc->len, seg->meta_len);
 
 	if (!r && h->data_len)
 		r = write_pieces(p, iov, iov_cnt);
 	if (r)
 		return undone(p, r);
+	kept_put(p->kept, seg->seed, true, seg->meta_len, &meta, 1);
+	if (h->data_len)
+		keep_pieces(p, iov, iov_cnt);
 	*ret = (struct plog_appended){
 		.base_offset = p->next_offset,
 		.timestamp_ms = h->base_ts_ms,

@@ -36,6 +36,7 @@
 #include "daemon/store/format.h"
 
 struct segment; /* segment.h */
+struct kept;	/* kept.h */
 
 /* Decoded batches and scratch memory for checking; may be shared by all logs of a thread. */
 struct batch_cache;
@@ -87,8 +88,9 @@ struct plog {
 	bool cache_owned;
 	bool dirty; /* appended to since the last plog_synced() to the end */
 	struct plog_point
-		synced;	 /* stable up to here, in place or in the journal; kept by store.c */
-	char fault[256]; /* the last -EIO, as a sentence */
+		synced;	   /* stable up to here, in place or in the journal; kept by store.c */
+	struct kept *kept; /* what was written since the store put it into the journal; or NULL */
+	char fault[256];   /* the last -EIO, as a sentence */
 	struct list store_link, debt_link; /* store.c's */
 	void *owner;			   /* the broker's: the partition that this log is of */
 };

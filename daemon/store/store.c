@@ -2,6 +2,7 @@
 
 #include "daemon/base/fund.h"
 #include "daemon/base/log.h"
+#include "daemon/store/kept.h"
 #include "daemon/store/store_impl.h"
 
 #include <errno.h>
@@ -236,7 +237,8 @@ static struct store *store_new(struct disk *d, const struct store_config *config
 	buf_init(&s->gone_names);
 	s->cache = batch_cache_new();
 	s->scratch = malloc(JOURNAL_FSYNC_MAX);
-	if (!s->scratch || !s->cache || buckets_grow(s, STORE_BUCKETS_MIN)) {
+	s->kept = kept_pool_new();
+	if (!s->scratch || !s->cache || !s->kept || buckets_grow(s, STORE_BUCKETS_MIN)) {
 		store_free(s);
 		return NULL;
 	}
@@ -281,6 +283,7 @@ void store_free(struct store *s)
 	buf_fini(&s->ckpt_buf);
 	buf_fini(&s->gone_names);
 	batch_cache_free(s->cache);
+	kept_pool_free(s->kept);
 	free(s->zeros);
 	free(s->scratch);
 	free(s->buckets);

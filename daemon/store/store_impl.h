@@ -160,7 +160,8 @@ struct store {
 	uint64_t make_pos, ring_blocks;
 	void *zeros; /* owned while the ring is being made */
 	struct disk_req make_req;
-	uint8_t *scratch; /* STORE_STRETCH bytes on their way into the journal; owned */
+	uint8_t *scratch;	/* JOURNAL_FSYNC_MAX bytes on their way into the journal; owned */
+	struct kept_pool *kept; /* of the logs that go through the journal; owned */
 
 	int ckpt_fd, ckpt_old_fd; /* the old one while a request on it is under way; -1 */
 	uint64_t ckpt_sequence, incarnation;

@@ -288,6 +288,22 @@ static bool scenario_in_place(struct run *r)
 	return scenario(r);
 }
 
+/* One line, and its fsync. */
+static void step_small(struct run *r, unsigned i)
+{
+	step_lines(r, i % PARTS);
+	if (!r->failed)
+		step_fsync(r, i % PARTS);
+	r->now_ms += 4;
+	r->mono_ms += 4;
+	if (!r->failed)
+		run_pump(r);
+	if (!r->failed && i % 8 == 0) {
+		store_tick(r->store, r->now_ms, r->mono_ms);
+		run_pump(r);
+	}
+}
+
 /* The ring is nearly full; what is swept is where it begins anew. */
 static bool scenario_ring(struct run *r)
 {
@@ -302,17 +318,7 @@ static bool scenario_ring(struct run *r)
 			store_stats(r->store, &before);
 			simdisk_stop_after(r->sim, r->label);
 		}
-		step_lines(r, i % PARTS);
-		if (!r->failed)
-			step_fsync(r, i % PARTS);
-		r->now_ms += 4;
-		r->mono_ms += 4;
-		if (!r->failed)
-			run_pump(r);
-		if (!r->failed && i % 8 == 0) {
-			store_tick(r->store, r->now_ms, r->mono_ms);
-			run_pump(r);
-		}
+		step_small(r, i);
 	}
 	if (r->failed)
 		return false;
@@ -320,6 +326,58 @@ static bool scenario_ring(struct run *r)
 	/* Each write takes a block at least: the last ones stand at the begin again. */
 	assert_true(before.journal_writes * BLOCK < before.journal_bytes);
 	assert_true(after.journal_writes * BLOCK > after.journal_bytes);
+	return true;
+}
+
+/* Waits for the ring to be full, with its oldest entries held back by syncs that take long. */
+static bool fill_ring(struct run *r, unsigned stop_blocks)
+{
+	struct store_stats st = { 0 };
+
+	for (unsigned i = 0; i < 2000 && !r->failed; i++) {
+		store_stats(r->store, &st);
+		/* The last block is for a moved start. */
+		if (st.journal_used + BLOCK == st.journal_bytes)
+			return true;
+		if (st.journal_used + stop_blocks * BLOCK == st.journal_bytes)
+			simdisk_stop_after(r->sim, r->label);
+		step_small(r, i);
+	}
+	return false;
+}
+
+/* The ring is wholly full: every fsync goes in place, until its start moves again. */
+static bool scenario_ring_full(struct run *r)
+{
+	struct store_open_report rep;
+	struct store_stats full, later, after;
+
+	simdisk_stop_after(r->sim, ~0ULL);
+	if (run_open(r, &rep))
+		return false;
+	store_tick(r->store, r->now_ms, r->mono_ms);
+	run_pump(r);
+	for (unsigned i = 0; i < 2 * PARTS && !r->failed; i++)
+		step_small(r, i);
+	simdisk_hold_syncs(r->sim, 2);
+	if (!fill_ring(r, 4))
+		return false;
+	store_stats(r->store, &full);
+	for (unsigned i = 0; i < 12 && !r->failed; i++)
+		step_small(r, i);
+	if (r->failed)
+		return false;
+	store_stats(r->store, &later);
+	assert_int_equal(later.journal_writes, full.journal_writes);
+	assert_true(later.syncs_in_place > full.syncs_in_place);
+	simdisk_let_go(r->sim);
+	for (unsigned i = 0; i < 12 && !r->failed; i++)
+		step_small(r, i);
+	if (r->failed)
+		return false;
+	store_stats(r->store, &after);
+	assert_true(after.journal_writes > later.journal_writes);
+	assert_true(after.journal_used < after.journal_bytes / 2);
 	return true;
 }
 
@@ -542,6 +600,12 @@ static void test_while_the_journal_goes_round(void **state)
 	sweep_seeds(scenario_ring, 1, true, 3);
 }
 
+static void test_while_the_journal_is_full(void **state)
+{
+	sweep_seeds(scenario_ring_full, 1, false, 2);
+	sweep_seeds(scenario_ring_full, 2, true, 1);
+}
+
 static void fail_each(int err)
 {
 	for (uint64_t n = 1;; n++) {
@@ -592,6 +656,7 @@ int main(void)
 		cmocka_unit_test(test_power_loss_after_each_call),
 		cmocka_unit_test(test_without_a_journal),
 		cmocka_unit_test(test_while_the_journal_goes_round),
+		cmocka_unit_test(test_while_the_journal_is_full),
 		cmocka_unit_test(test_each_call_fails_with_eio),
 		cmocka_unit_test(test_each_call_fails_with_enospc),
 		cmocka_unit_test(test_each_call_is_interrupted_or_short),

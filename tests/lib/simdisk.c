@@ -650,6 +650,12 @@ static int sim_submit(struct disk *disk, struct disk_req *q)
 	struct simdisk *d = sim(disk);
 
 	list_init(&q->link);
+	if (d->hold_cnt && q->op == DISK_OP_SYNC_SEGMENT) {
+		d->hold_cnt--;
+		q->res = INT64_MIN;
+		list_put(&d->held, &q->link);
+		return 0;
+	}
 	/* Done at once, or when it is reaped. INT64_MIN: not yet. */
 	q->res = sim_rnd(d) & 1 ? perform(d, q) : INT64_MIN;
 	list_put(&d->pending, &q->link);
@@ -736,6 +742,7 @@ struct simdisk *simdisk_new(uint64_t seed)
 	d->stop_at = UINT64_MAX;
 	d->space = 1ULL << 40;
 	list_init(&d->pending);
+	list_init(&d->held);
 	sim_random(&d->disk, d->boot_id, sizeof(d->boot_id));
 	return d;
 }

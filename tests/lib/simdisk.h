@@ -51,6 +51,9 @@ bool simdisk_has_pending(const struct simdisk *d);
 void simdisk_drain(struct simdisk *d);
 /* One disk_reap() in so many gives nothing, as if all took longer; 0: none. */
 void simdisk_set_lazy(struct simdisk *d, unsigned one_in);
+/* The next cnt syncs of a segment in place take until simdisk_let_go(). */
+void simdisk_hold_syncs(struct simdisk *d, unsigned cnt);
+void simdisk_let_go(struct simdisk *d);
 /* Bytes that can still be stored. */
 void simdisk_set_free(struct simdisk *d, uint64_t bytes);
 /* While disk->nowait is set, one read in so many meets cold pages; 0: none. */

@@ -17,9 +17,24 @@ static void late_put(struct simdisk *d, const struct disk_req *q)
 	memcpy(l->data, q->buf, q->len);
 }
 
+void simdisk_hold_syncs(struct simdisk *d, unsigned cnt)
+{
+	d->hold_cnt = cnt;
+}
+
+void simdisk_let_go(struct simdisk *d)
+{
+	d->hold_cnt = 0;
+	LIST_FOREACH_SAFE(l, tmp, &d->held) {
+		list_remove(l);
+		list_put(&d->pending, l);
+	}
+}
+
 /* Writes that nobody has waited for yet: what becomes of them is seen when the process is gone. */
 static void pending_stop(struct simdisk *d)
 {
+	simdisk_let_go(d);
 	LIST_FOREACH(l, &d->pending) {
 		struct disk_req *q = LIST_ENTRY(l, struct disk_req, link);
 

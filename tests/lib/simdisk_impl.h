@@ -58,7 +58,8 @@ struct simdisk {
 	int64_t now_ms;
 	uint8_t boot_id[16];
 	struct buf *trace;
-	struct list pending;
+	struct list pending, held;
+	unsigned hold_cnt; /* syncs that are still to be held */
 };
 
 uint64_t sim_rnd(struct simdisk *d);

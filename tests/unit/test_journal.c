@@ -194,6 +194,27 @@ static void test_a_full_ring_has_room_for_marks_alone(void **state)
 	ring_free(r);
 }
 
+/* Else it would stay full for ever. */
+static void test_the_last_block_is_for_a_moved_start(void **state)
+{
+	struct ring *r = ring_new();
+	struct journal_piece pieces[2];
+	uint64_t n = 0;
+
+	while (journal_room(&r->j, true) >= journal_entry_len(0)) {
+		put_mark(r, JOURNAL_POINT);
+		flush_some(r, BLOCKS);
+		n++;
+	}
+	assert_int_equal(n, BLOCKS - 1);
+	r->j.start = 1;
+	assert_int_equal(journal_finish(&r->j, pieces), 1);
+	assert_int_equal(journal_room(&r->j, true), 0);
+	journal_done(&r->j);
+	assert_int_equal(journal_used(&r->j), (BLOCKS - 1) * JOURNAL_BLOCK);
+	ring_free(r);
+}
+
 static void test_a_torn_end_is_no_damage(void **state)
 {
 	struct ring *r = ring_new();
@@ -296,6 +317,7 @@ int main(void)
 		cmocka_unit_test(test_what_was_put_comes_back_in_order),
 		cmocka_unit_test(test_it_wraps_and_forgets_what_the_start_passed),
 		cmocka_unit_test(test_a_full_ring_has_room_for_marks_alone),
+		cmocka_unit_test(test_the_last_block_is_for_a_moved_start),
 		cmocka_unit_test(test_a_torn_end_is_no_damage),
 		cmocka_unit_test(test_a_bad_block_before_a_later_write_is_damage),
 		cmocka_unit_test(test_blocks_of_an_older_life_are_not_read),

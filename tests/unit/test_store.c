@@ -108,6 +108,85 @@ static void test_one_write_serves_all_that_wait(void **state)
 	assert_int_equal(store_fsync(f->s, p[0], NOW, 1), 0);
 }
 
+/* What was just written is in memory: only the first time it is read back, and where it is much. */
+static void test_the_journal_reads_nothing_back(void **state)
+{
+	struct fixture *f = *state;
+	struct store_stats a, b;
+	struct buf trace;
+	struct plog *p;
+	struct plog_config config = PLOG;
+	char large[3001];
+
+	memset(large, 'x', sizeof(large));
+	strcpy(large + sizeof(large) - 2, "\n");
+	config.segment_bytes = 1 << 20;
+	open_ok(f);
+	tick(f, 1);
+	p = plog_ok(f, 0, &config);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(append(f, p, "first\n"), 0);
+		assert_int_equal(store_fsync(f->s, p, NOW, i), -EINPROGRESS);
+		pump(f);
+	}
+	store_stats(f->s, &a);
+	buf_init(&trace);
+	simdisk_trace(f->sim, &trace);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(append(f, p, "again\n"), 0);
+		assert_int_equal(append(f, p, "and again\n"), 0);
+		assert_int_equal(store_fsync(f->s, p, NOW, 10 + i), -EINPROGRESS);
+		pump(f);
+	}
+	buf_put_u8(&trace, 0);
+	assert_null(strstr((char *)trace.data, "read"));
+	buf_reset(&trace);
+	assert_int_equal(append(f, p, large), 0);
+	assert_int_equal(store_fsync(f->s, p, NOW, 20), -EINPROGRESS);
+	pump(f);
+	simdisk_trace(f->sim, NULL);
+	buf_put_u8(&trace, 0);
+	assert_non_null(strstr((char *)trace.data, "read"));
+	buf_fini(&trace);
+	store_stats(f->s, &b);
+	assert_int_equal(b.journal_writes, a.journal_writes + 4);
+	assert_int_equal(f->synced, 6);
+}
+
+/* An append that failed leaves nothing in memory that the next journal entry would hold. */
+static void test_what_a_failed_append_wrote_is_not_journaled(void **state)
+{
+	struct fixture *f = *state;
+	struct plog_extent e;
+	struct plog *p;
+	uint64_t next;
+	char got[8];
+
+	open_ok(f);
+	tick(f, 1);
+	p = plog_ok(f, 0, &PLOG);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(append(f, p, "first\n"), 0);
+		assert_int_equal(store_fsync(f->s, p, NOW, i), -EINPROGRESS);
+		pump(f);
+	}
+	simdisk_fail(f->sim, 1, 1, -EIO);
+	assert_int_equal(append(f, p, "never\n"), -EIO);
+	assert_int_equal(append(f, p, "again\n"), 0);
+	assert_int_equal(store_fsync(f->s, p, NOW, 2), -EINPROGRESS);
+	pump(f);
+	assert_int_equal(f->synced, 3);
+	bury(f);
+	simdisk_set_fate(f->sim, SIMDISK_LOSE);
+	simdisk_crash(f->sim, 1);
+	open_ok(f);
+	p = plog_ok(f, 0, &PLOG);
+	assert_int_equal(p->next_offset, 3);
+	assert_int_equal(plog_extent(p, 12, 6, &e, &next), 0);
+	assert_int_equal(plog_extent_read(p, &e, got), 0);
+	assert_memory_equal(got, "again\n", 6);
+}
+
 /* Who asks while the write is under way waits for it, too. */
 static void test_nobody_is_answered_before_the_write(void **state)
 {
@@ -380,6 +459,8 @@ int main(void)
 		CASE(test_a_newer_version_is_left_untouched),
 		CASE(test_a_head_of_a_newer_version_stops_nobody),
 		CASE(test_one_write_serves_all_that_wait),
+		CASE(test_the_journal_reads_nothing_back),
+		CASE(test_what_a_failed_append_wrote_is_not_journaled),
 		CASE(test_nobody_is_answered_before_the_write),
 		CASE(test_without_a_ring_fsync_goes_in_place),
 		CASE(test_the_ring_goes_round),
