@@ -29,8 +29,8 @@ store_SRC := daemon/store/record.c daemon/store/json.c daemon/store/json_text.c 
 	daemon/store/index.c daemon/store/segment.c daemon/store/plog.c daemon/store/plog_scan.c \
 	daemon/store/plog_read.c daemon/store/plog_find.c daemon/store/plog_retain.c \
 	daemon/store/plog_open.c daemon/store/plog_clean.c daemon/store/clean.c \
-	daemon/store/cleaner.c daemon/store/cleaning.c daemon/store/journal.c daemon/store/checkpoint.c \
-	daemon/store/files.c daemon/store/recovery.c daemon/store/sync.c \
+	daemon/store/cleaner.c daemon/store/cleaning.c daemon/store/journal.c \
+	daemon/store/checkpoint.c daemon/store/files.c daemon/store/recovery.c daemon/store/sync.c \
 	daemon/store/journaling.c daemon/store/upkeep.c daemon/store/snapshot.c \
 	daemon/store/delete.c daemon/store/store.c \
 	daemon/store/overlay.c
@@ -61,7 +61,7 @@ unit_daemon_TESTS := tests/unit/test_config.c tests/unit/test_options.c \
 	tests/unit/test_metalog.c
 # These are linked with all layers.
 sim_TESTS := tests/sim/model_plog.c
-fault_TESTS := tests/fault/sweep_store.c tests/fault/sweep_topics.c \
+fault_TESTS := tests/fault/sweep_store.c tests/fault/sweep_clean.c tests/fault/sweep_topics.c \
 	tests/fault/sweep_broker.c tests/fault/same_calls.c
 fuzz_TESTS := tests/fuzz/batch.c tests/fuzz/broker_config.c tests/fuzz/checkpoint.c \
 	tests/fuzz/debt.c tests/fuzz/headers.c tests/fuzz/index.c tests/fuzz/journal.c \
@@ -70,9 +70,12 @@ fuzz_TESTS := tests/fuzz/batch.c tests/fuzz/broker_config.c tests/fuzz/checkpoin
 	tests/fuzz/rfc3339.c tests/fuzz/segment_head.c tests/fuzz/topic_config.c \
 	tests/fuzz/view.c
 # What several tests share; linked into each that uses it.
-testlib_SRC := tests/lib/simdisk.c tests/lib/simdisk_crash.c tests/lib/fuzz.c
+testlib_SRC := tests/lib/simdisk.c tests/lib/simdisk_crash.c tests/lib/fuzz.c \
+	tests/lib/seeds.c
 # What stands in for daemon/io and the kernel under a whole broker.
 simworld_SRC := tests/lib/simmount.c tests/lib/simworld.c tests/lib/simworld_check.c
+# The other half of the model of a log.
+model_SRC := tests/sim/model_clean.c
 # What makes the files of tests/golden.
 golden_SRC := tests/golden/make_golden.c
 # The programs of tests/bench.
@@ -100,7 +103,7 @@ libs = $(foreach l,$($(1)_NEEDS),$($(l)_LIBS))
 
 unit_TESTS := $(foreach l,$(LAYERS),$(unit_$(l)_TESTS))
 all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(main_SRC) $(testlib_SRC) $(simworld_SRC) \
-	$(golden_SRC) $(bench_SRC)
+	$(model_SRC) $(golden_SRC) $(bench_SRC)
 all_TESTS := $(unit_TESTS) $(sim_TESTS) $(fault_TESTS) $(fuzz_TESTS)
 
 # A failed recipe leaves no half-written target.
@@ -124,6 +127,7 @@ endef
 $(foreach l,$(LAYERS),$(if $(unit_$(l)_TESTS),$(eval $(call test_rule,$(l),$(unit_$(l)_TESTS)))))
 $(if $(sim_TESTS)$(fault_TESTS),$(eval $(call test_rule,daemon,$(sim_TESTS) $(fault_TESTS))))
 $(B)/tests/fault/sweep_broker: $(call obj,$(simworld_SRC))
+$(B)/tests/sim/model_plog: $(call obj,$(model_SRC))
 
 $(if $(fuzz_TESTS),$(call bin,$(fuzz_TESTS))): $(B)/%: $(B)/%.o $(B)/libtestlib.a \
 		$(call archives,daemon)

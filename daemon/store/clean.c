@@ -33,8 +33,8 @@ static struct clean_slot *find_slot(const struct clean_map *m, const void *key, 
 	PRE(m->key_cnt < m->slot_cnt);
 	hash_xxh3_128(key, len, m->seed, ret_hash);
 	i = (uint32_t)ret_hash[0] & (m->slot_cnt - 1);
-	while (m->slots[i].next && (m->slots[i].hash[0] != ret_hash[0] ||
-				    m->slots[i].hash[1] != ret_hash[1]))
+	while (m->slots[i].next &&
+	       (m->slots[i].hash[0] != ret_hash[0] || m->slots[i].hash[1] != ret_hash[1]))
 		i = (i + 1) & (m->slot_cnt - 1);
 	return &m->slots[i];
 }

@@ -6,10 +6,10 @@
  *   |--- generation > 0 ---|--- generation 0 ----|--------- active ---|
  *                          |<-- the map is of -->|
  *
- * Of a key that stands in the map only the record at the offset that the map tells stays; a key that
- * does not was not written in the dirty part, and before it stands once already. So cleaning all
- * sealed segments from the first on, in order, with one map leaves each key once before the end of
- * the dirty part, however often it is stopped in between.
+ * Of a key that stands in the map only the record at the offset that the map tells stays; a key
+ * that does not was not written in the dirty part, and before it stands once already. So cleaning
+ * all sealed segments from the first on, in order, with one map leaves each key once before the end
+ * of the dirty part, however often it is stopped in between.
  *
  * The map knows keys by a 128-bit hash under a seed of its own, which nobody can choose keys for.
  * When it is full the rest of the dirty part waits for the next time: an entry that is missing only

@@ -94,9 +94,12 @@ void cleaner_free(struct cleaner *c)
 
 void cleaner_fds(const struct cleaner *c, int *ret_data_fd, int *ret_meta_fd)
 {
-	PRE(c->out_seg);
-	*ret_data_fd = c->out_seg->data_fd;
-	*ret_meta_fd = c->out_seg->meta_fd;
+	/* An empty one is the log's already. */
+	const struct segment *seg = c->out_seg ? c->out_seg : c->seg;
+
+	PRE(seg && seg->data_fd >= 0 && seg->meta_fd >= 0);
+	*ret_data_fd = seg->data_fd;
+	*ret_meta_fd = seg->meta_fd;
 }
 
 bool cleaner_is_committed(const struct cleaner *c)
@@ -240,6 +243,7 @@ static int make_out(struct cleaner *c)
 {
 	const struct segment *seg = c->seg;
 	struct segment *n = segment_new(c->p, seg->base_offset);
+	char name[48];
 
 	if (!n)
 		return -ENOMEM;
@@ -251,11 +255,11 @@ static int make_out(struct cleaner *c)
 	if (!seg->generation)
 		n->created_ms = c->is_partial ? NEVER_WHOLE : c->now_ms;
 	n->loaded = n->sized = true;
-	if (asprintf(&n->data_name, "%020" PRId64 ".data.%" PRIu32, seg->base_offset,
-		     n->generation) < 0) {
-		n->data_name = NULL;
+	snprintf(name, sizeof(name), "%020" PRId64 ".data.%" PRIu32, seg->base_offset,
+		 n->generation);
+	n->data_name = strdup(name);
+	if (!n->data_name)
 		return -ENOMEM;
-	}
 	return disk_random(c->p->disk, &n->seed, sizeof(n->seed));
 }
 

@@ -41,9 +41,9 @@ struct cleaner_stats {
 };
 
 /*
- * The segments below `end`, the base offset of one, are to be cleaned, by a map of at most slots_max
- * slots (CLEAN_SLOTS_MAX). It refers to one of them at a time, and must be freed before the log,
- * whose start must not be raised meanwhile. -ENOMEM, or that of the disk.
+ * The segments below `end`, the base offset of one, are to be cleaned, by a map of at most
+ * slots_max slots (CLEAN_SLOTS_MAX). It refers to one of them at a time, and must be freed before
+ * the log, whose start must not be raised meanwhile. -ENOMEM, or that of the disk.
  */
 MUST_CHECK int cleaner_new(struct plog *p, int64_t end, int64_t now_ms, uint32_t slots_max,
 			   struct cleaner **ret);

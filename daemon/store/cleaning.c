@@ -5,8 +5,8 @@
  *
  * C_RAISE goes through the states of a raised log start (enum raise_state), without raising it: all
  * of the log is synced in place, the checkpoint says so, and the journal forgets the segments that
- * are to be cleaned. From then on recovery neither begins in one of them nor puts anything back into
- * it, whatever generation it has.
+ * are to be cleaned. From then on recovery neither begins in one of them nor puts anything back
+ * into it, whatever generation it has.
  */
 #include "daemon/base/log.h"
 #include "daemon/store/clean.h"
@@ -101,8 +101,7 @@ static void clean_give_up(struct store *s, int err)
 	struct part *part = s->clean.part;
 
 	if (err == -EIO)
-		LOG_AT(LOG_ERROR, part->plog->dir, err, "cannot be cleaned: %s",
-		       part->plog->fault);
+		LOG_AT(LOG_ERROR, part->plog->dir, err, "cannot be cleaned: %s", part->plog->fault);
 	else
 		LOG_AT(LOG_WARN, part->plog->dir, err, "cannot be cleaned now");
 	if (s->clean.cleaner && cleaner_stop(s->clean.cleaner))
@@ -120,8 +119,7 @@ void clean_raised(struct store *s, struct part *part)
 	/* A write of the journal may have told an earlier point of the same offset since. */
 	if (p->synced.next_offset <= part->e.point.next_offset)
 		p->synced = part->e.point;
-	err = cleaner_new(p, part->clean_base, s->now_ms, CLEAN_SLOTS_MAX,
-			  &s->clean.cleaner);
+	err = cleaner_new(p, part->clean_base, s->now_ms, CLEAN_SLOTS_MAX, &s->clean.cleaner);
 	if (err)
 		clean_give_up(s, err);
 	s->clean.tries = 0;
@@ -139,8 +137,8 @@ static void clean_submit(struct store *s)
 
 static void clean_sync(struct store *s)
 {
-	s->clean.req = (struct disk_req){ .op = DISK_OP_SYNC_SEGMENT,
-					  .dir = s->clean.part->plog->dir };
+	s->clean.req =
+		(struct disk_req){ .op = DISK_OP_SYNC_SEGMENT, .dir = s->clean.part->plog->dir };
 	cleaner_fds(s->clean.cleaner, &s->clean.req.fd, &s->clean.req.fd2);
 	clean_submit(s);
 }

@@ -78,7 +78,8 @@ static void put_point(struct store *s, struct part *part)
 	journal_put_entry(&s->journal, &e);
 }
 
-/* Of the segments that go, or are cleaned, only: entries that came after the sync are about those that stay. */
+/* Of the segments that go, or are cleaned, only: entries that came after the sync are about those
+ * that stay. */
 static void put_forget(struct store *s, struct part *part)
 {
 	const struct plog *p = part->plog;

@@ -48,8 +48,8 @@ struct plog_config {
 	int64_t retention_ms, retention_bytes;
 	uint32_t index_interval_bytes;
 	bool log_append_time; /* message.timestamp.type */
-	/* cleanup.policy=compact: of each key the newest record stays, and retention removes nothing.
-	 * Its tombstones stay for delete_retention_ms after they were cleaned first. */
+	/* cleanup.policy=compact: of each key the newest record stays, and retention removes
+	 * nothing. Its tombstones stay for delete_retention_ms after they were cleaned first. */
 	bool compact;
 	int64_t delete_retention_ms;
 };
@@ -251,13 +251,13 @@ MUST_CHECK int plog_back(struct plog *p, int64_t offset, int64_t n, int64_t *ret
 /* For whoever keeps records in a log: one after the other. Nonzero ends the walk. */
 typedef int plog_record_fn(void *ctx, const struct batch_head *head, const struct record *rec);
 /* Gives all records from `offset` on; what cleaning removed is passed. The record is borrowed until
- * fn returns. 0, what fn returned, or an error of plog_batch(); *ret_next: the offset behind the last
- * record that was given, or `offset`. */
+ * fn returns. 0, what fn returned, or an error of plog_batch(); *ret_next: the offset behind the
+ * last record that was given, or `offset`. */
 MUST_CHECK int plog_walk(struct plog *p, int64_t offset, plog_record_fn *fn, void *ctx,
 			 int64_t *ret_next);
 
-/* Whether a file of this name (without its directory) is what cleaning left of the segment at *ret_base;
- * generation 0: a .meta. */
+/* Whether a file of this name (without its directory) is what cleaning left of the segment at
+ * *ret_base; generation 0: a .meta. */
 bool plog_is_cleaning_name(const char *name, int64_t *ret_base, uint32_t *ret_generation);
 
 /* SEEK_DATA: the first position >= pos that has bytes; -ENXIO at or past end_pos. */

@@ -441,8 +441,8 @@ static int last_before(struct plog *p, uint32_t idx, int64_t offset, struct batc
 		return r;
 	seg->used = true;
 	at = offset > seg->base_offset
-		     ? index_find_offset(x, (uint32_t)MIN(offset - 1 - seg->base_offset,
-							  (int64_t)UINT32_MAX))
+		     ? index_find_offset(
+			       x, (uint32_t)MIN(offset - 1 - seg->base_offset, (int64_t)UINT32_MAX))
 		     : 0;
 	meta_scan_init(&s, seg, &p->cache->meta, x->entries[at].meta_pos, seg->meta_len);
 	while ((r = meta_scan_next(&s, &h)) > 0 && h.base_offset < offset) {

@@ -103,8 +103,8 @@ void plog_replace_segment(struct plog *p, struct segment *old, struct segment *s
 void plog_remove_empty(struct plog *p, struct segment *seg);
 /* Finishes or forgets what a stop left of cleaning. */
 MUST_CHECK int plog_finish_cleaning(struct plog *p);
-/* Of a segment in which cleaning left nothing one file may be gone and the other not: then the other
- * is removed, and *ret_settled set. */
+/* Of a segment in which cleaning left nothing one file may be gone and the other not: then the
+ * other is removed, and *ret_settled set. */
 MUST_CHECK int plog_settle_lone_data(struct plog *p, int64_t base, bool *ret_settled);
 MUST_CHECK int plog_settle_lone_meta(struct plog *p, int64_t base, bool *ret_settled);
 /* plog_extent() within one segment whose bytes end at end_pos. */
