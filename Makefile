@@ -28,7 +28,9 @@ store_SRC := daemon/store/record.c daemon/store/json.c daemon/store/json_text.c 
 	daemon/store/disk.c daemon/store/format.c daemon/store/debt.c \
 	daemon/store/index.c daemon/store/segment.c daemon/store/plog.c daemon/store/plog_scan.c \
 	daemon/store/plog_read.c daemon/store/plog_find.c daemon/store/plog_retain.c \
-	daemon/store/plog_open.c daemon/store/journal.c daemon/store/kept.c \
+	daemon/store/plog_open.c daemon/store/plog_clean.c daemon/store/clean.c \
+	daemon/store/cleaner.c daemon/store/cleaning.c daemon/store/journal.c \
+	daemon/store/kept.c \
 	daemon/store/checkpoint.c daemon/store/files.c daemon/store/recovery.c daemon/store/sync.c \
 	daemon/store/journaling.c daemon/store/upkeep.c daemon/store/snapshot.c \
 	daemon/store/delete.c daemon/store/store.c \
@@ -51,7 +53,8 @@ unit_base_TESTS := tests/unit/test_buf.c tests/unit/test_hash.c tests/unit/test_
 	tests/unit/test_rfc3339.c tests/unit/test_utf8.c
 unit_store_TESTS := tests/unit/test_json.c tests/unit/test_debt.c tests/unit/test_format.c \
 	tests/unit/test_index.c tests/unit/test_plog.c \
-	tests/unit/test_plog_damage.c tests/unit/test_journal.c tests/unit/test_kept.c \
+	tests/unit/test_plog_damage.c tests/unit/test_clean.c tests/unit/test_journal.c \
+	tests/unit/test_kept.c \
 	tests/unit/test_checkpoint.c tests/unit/test_store.c tests/unit/test_store_end.c
 unit_io_TESTS := tests/unit/test_overlay.c tests/unit/test_io_disk.c
 unit_raft_TESTS := tests/unit/test_topic_config.c tests/unit/test_metadata.c
@@ -60,7 +63,7 @@ unit_daemon_TESTS := tests/unit/test_config.c tests/unit/test_options.c \
 	tests/unit/test_metalog.c
 # These are linked with all layers.
 sim_TESTS := tests/sim/model_plog.c
-fault_TESTS := tests/fault/sweep_store.c tests/fault/sweep_topics.c \
+fault_TESTS := tests/fault/sweep_store.c tests/fault/sweep_clean.c tests/fault/sweep_topics.c \
 	tests/fault/sweep_broker.c tests/fault/same_calls.c
 fuzz_TESTS := tests/fuzz/batch.c tests/fuzz/broker_config.c tests/fuzz/checkpoint.c \
 	tests/fuzz/debt.c tests/fuzz/headers.c tests/fuzz/index.c tests/fuzz/journal.c \
@@ -70,10 +73,12 @@ fuzz_TESTS := tests/fuzz/batch.c tests/fuzz/broker_config.c tests/fuzz/checkpoin
 	tests/fuzz/view.c
 # What several tests share; linked into each that uses it.
 testlib_SRC := tests/lib/simdisk.c tests/lib/simdisk_crash.c tests/lib/fuzz.c \
-	tests/lib/tracedisk.c
+	tests/lib/seeds.c tests/lib/tracedisk.c
 # What stands in for daemon/io and the kernel under a whole broker.
 simworld_SRC := tests/lib/simmount.c tests/lib/simworld.c tests/lib/simworld_check.c \
 	tests/lib/simmemory.c
+# The other half of the model of a log.
+model_SRC := tests/sim/model_clean.c
 # Programs that mount cases run beside the binary.
 mount_SRC := tests/mount/traced.c tests/mount/simulated.c
 # What makes the files of tests/golden.
@@ -103,7 +108,7 @@ libs = $(foreach l,$($(1)_NEEDS),$($(l)_LIBS))
 
 unit_TESTS := $(foreach l,$(LAYERS),$(unit_$(l)_TESTS))
 all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(main_SRC) $(testlib_SRC) $(simworld_SRC) \
-	$(golden_SRC) $(bench_SRC) $(mount_SRC)
+	$(model_SRC) $(golden_SRC) $(bench_SRC) $(mount_SRC)
 all_TESTS := $(unit_TESTS) $(sim_TESTS) $(fault_TESTS) $(fuzz_TESTS)
 
 # A failed recipe leaves no half-written target.
@@ -147,6 +152,7 @@ $(B)/tests/mount/traced: $(call obj,$(main_SRC) tests/mount/traced.c) $(B)/libte
 $(B)/tests/mount/simulated: $(B)/tests/mount/simulated.o $(call obj,$(simworld_SRC)) \
 		$(B)/libtestlib.a $(world_archives)
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(call libs,daemon)
+$(B)/tests/sim/model_plog: $(call obj,$(model_SRC))
 
 $(if $(fuzz_TESTS),$(call bin,$(fuzz_TESTS))): $(B)/%: $(B)/%.o $(B)/libtestlib.a \
 		$(call archives,daemon)

@@ -274,6 +274,25 @@ static int extent_of_gone(struct plog *p, uint64_t pos, size_t max_len, struct p
 	return -ESTALE;
 }
 
+/* A hole that reaches to the end of segment idx may go on in those behind. -ENXIO, -EAGAIN. */
+static int pass_hole(struct plog *p, uint32_t idx, uint64_t *ret_next)
+{
+	while (idx + 1 < p->seg_cnt && *ret_next == plog_seg_end(p, idx)) {
+		struct plog_extent e;
+		int r = ++idx + 1 < p->seg_cnt ? segment_load(p->segs[idx + 1]) : 0;
+
+		if (!r && *ret_next < plog_seg_end(p, idx))
+			r = segment_extent(p->segs[idx], plog_seg_end(p, idx), *ret_next, 1, &e,
+					   ret_next);
+		else if (!r)
+			continue;
+		/* Damage is met by who reads there. */
+		if (r != -ENXIO)
+			return r == -EAGAIN || r == -ENOMEM ? r : -ENXIO;
+	}
+	return -ENXIO;
+}
+
 int plog_extent(struct plog *p, uint64_t pos, size_t max_len, struct plog_extent *ret,
 		uint64_t *ret_next)
 {
@@ -300,7 +319,17 @@ int plog_extent(struct plog *p, uint64_t pos, size_t max_len, struct plog_extent
 	if (pos < p->segs[idx]->base_pos || pos >= plog_seg_end(p, idx))
 		return plog_set_fault(p, p->segs[idx], SEGMENT_META, 0,
 				      "segments are missing around this one");
-	return segment_extent(p->segs[idx], plog_seg_end(p, idx), pos, max_len, ret, ret_next);
+	r = segment_extent(p->segs[idx], plog_seg_end(p, idx), pos, max_len, ret, ret_next);
+	return r == -ENXIO ? pass_hole(p, idx, ret_next) : r;
+}
+
+int plog_extent_held(struct segment *seg, uint64_t pos, size_t max_len, struct plog_extent *ret)
+{
+	uint64_t next;
+
+	if (list_is_empty(&seg->gone_link) || pos < seg->base_pos || pos >= seg->gone_end_pos)
+		return -ENXIO;
+	return segment_extent(seg, seg->gone_end_pos, pos, max_len, ret, &next);
 }
 
 int plog_extent_read(struct plog *p, const struct plog_extent *e, void *buf)
@@ -331,8 +360,11 @@ int plog_seek_data(struct plog *p, uint64_t pos, uint64_t *ret_pos)
 		if (!p->segs[idx]->generation)
 			break;
 		r = plog_extent(p, pos, 1, &e, &next);
-		if (r != -ENXIO)
+		/* Damage is met by who reads there. */
+		if (!r || r == -EIO)
 			break;
+		if (r != -ENXIO)
+			return r;
 		if (next >= p->end_pos)
 			return -ENXIO;
 		pos = next;

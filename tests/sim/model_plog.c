@@ -1,62 +1,16 @@
 /*
- * The partition log against an array, under a seed: random appends, look-ups, rolls, retention,
- * idle closes, restarts after a clean stop, a kill and a power loss, failing calls, cold pages.
- *
- *   model_plog [COUNT [FIRST_SEED]]
- *
- * 10,000 seeds from 1 (TOPICFS_SEED) on, or those that fit into SHORT_SECONDS; with TOPICFS_LONG
- * without end from a seed that is printed, for half an hour (TOPICFS_LONG_SECONDS). A failure
- * prints the seed; "model_plog 1 SEED" repeats it alone.
+ * The partition log against an array, under a seed: random appends, look-ups, rolls, retention or
+ * cleaning, idle closes, restarts after a clean stop, a kill and a power loss, failing calls, cold
+ * pages. tests/lib/seeds.h says which seeds. A failure prints its seed; "model_plog 1 SEED" repeats
+ * it alone.
  */
-#include "daemon/store/plog.h"
-#include "daemon/store/segment.h"
-#include "tests/lib/simdisk.h"
+#include "tests/sim/model_plog.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
+#include "tests/lib/seeds.h"
 
-#define RECORDS_MAX 4096U
-#define VALUE_MAX 3000U
 #define OPS 120U
 /* Of a run that is not long: a busy machine does fewer seeds, and the last line says how many. */
 #define SHORT_SECONDS 150
-
-struct model_record {
-	uint8_t *value;
-	uint32_t value_len; /* RECORD_NULL: tombstone */
-	uint8_t key[16];
-	uint32_t key_len;
-	bool has_header;
-	int64_t ts_ms;
-	uint64_t pos;
-};
-
-struct model {
-	uint64_t seed, rng;
-	unsigned op;
-	struct simdisk *sd;
-	struct disk *disk;
-	struct plog log;
-	struct debt_table debts;
-	void *debt_mem;
-	int debt_fd;
-	struct plog_config config;
-	struct model_record recs[RECORDS_MAX];
-	uint32_t cnt;
-	uint64_t end_pos;
-	int64_t now_ms;
-	int64_t start_offset;
-	uint64_t start_pos;
-	struct plog_point floor;
-	bool stopping; /* the disk is about to be gone */
-};
 
 static const uint8_t topic_id[16] = "model's topic id";
 
@@ -69,12 +23,12 @@ static uint64_t rnd(struct model *m)
 	return z ^ (z >> 31);
 }
 
-static uint32_t below(struct model *m, uint64_t n)
+uint32_t below(struct model *m, uint64_t n)
 {
 	return (uint32_t)(rnd(m) % n);
 }
 
-_Noreturn static void fail_at(struct model *m, int line, const char *what, int64_t a, int64_t b)
+_Noreturn void fail_at(struct model *m, int line, const char *what, int64_t a, int64_t b)
 {
 	fprintf(stderr,
 		"seed %" PRIu64 " op %u line %d: %s (%" PRId64 ", %" PRId64 "); fault: %s\n",
@@ -82,20 +36,8 @@ _Noreturn static void fail_at(struct model *m, int line, const char *what, int64
 	abort();
 }
 
-#define CHECK(m, x)                                                                                \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			fail_at(m, __LINE__, #x, 0, 0);                                            \
-	} while (0)
-#define CHECK_EQ(m, a, b)                                                                          \
-	do {                                                                                       \
-		int64_t a_ = (int64_t)(a), b_ = (int64_t)(b);                                      \
-		if (a_ != b_)                                                                      \
-			fail_at(m, __LINE__, #a " == " #b, a_, b_);                                \
-	} while (0)
-
 /* Whether a call that returned r is to be looked at no further: it failed as it may. */
-static bool gave_up(struct model *m, int r)
+bool gave_up(struct model *m, int r)
 {
 	if (r >= 0)
 		return false;
@@ -104,15 +46,7 @@ static bool gave_up(struct model *m, int r)
 	fail_at(m, __LINE__, "a call failed", r, 0);
 }
 
-/* Does a look-up until pages are warm. */
-#define WARM(m, r, call)                                                                           \
-	do {                                                                                       \
-		(r) = (call);                                                                      \
-		if ((r) == -EAGAIN)                                                                \
-			warm(m);                                                                   \
-	} while ((r) == -EAGAIN)
-
-static void warm(struct model *m)
+void warm(struct model *m)
 {
 	struct disk_req q = {
 		.op = DISK_OP_READ,
@@ -226,6 +160,10 @@ static void do_append_records(struct model *m)
 		};
 		for (uint32_t k = 0; k < 16; k++)
 			keys[i][k] = (uint8_t)rnd(m);
+		if (m->config.compact && recs[i].key_len != RECORD_NULL) {
+			recs[i].key_len = below(m, 4);
+			memset(keys[i], (int)below(m, 3), sizeof(keys[i]));
+		}
 		if (!below(m, 3)) {
 			recs[i].headers = headers.data;
 			recs[i].headers_len = (uint32_t)headers.len;
@@ -255,6 +193,8 @@ static void expect_bytes(struct model *m, uint64_t pos, const uint8_t *bytes, si
 	}
 	for (; len; lo++) {
 		const struct model_record *r = &m->recs[lo];
+
+		CHECK(m, r->fate != GONE);
 		uint32_t value_len = r->value_len == RECORD_NULL ? 0 : r->value_len;
 
 		for (uint64_t at = pos - r->pos; len && at <= value_len; at++, pos++, len--)
@@ -276,6 +216,12 @@ static void read_at(struct model *m, uint64_t pos, size_t len)
 		if (pos >= m->end_pos) {
 			CHECK_EQ(m, r, -ENODATA);
 			return;
+		}
+		if (r == -ENXIO) {
+			expect_hole(m, pos, next);
+			len -= MIN(len, next - pos);
+			pos = next;
+			continue;
 		}
 		if (gave_up(m, r))
 			return;
@@ -309,7 +255,8 @@ static void do_batch(struct model *m)
 	}
 	if (gave_up(m, r))
 		return;
-	CHECK(m, b->head.base_offset <= offset && offset < b->head.base_offset + b->head.cnt);
+	CHECK(m, offset < b->head.base_offset + b->head.cnt);
+	expect_next(m, offset, MAX(offset, b->head.base_offset));
 	for (uint32_t i = 0; i < b->head.cnt; i++) {
 		const struct model_record *want = &m->recs[b->head.base_offset + i];
 		const struct record *got = &b->recs[i];
@@ -317,6 +264,7 @@ static void do_batch(struct model *m)
 		CHECK_EQ(m, got->offset, b->head.base_offset + i);
 		if (got->offset < m->start_offset)
 			continue;
+		CHECK(m, want->fate != GONE);
 		CHECK_EQ(m, got->timestamp_ms, want->ts_ms);
 		CHECK_EQ(m, got->value_len, want->value_len);
 		CHECK_EQ(m, got->key_len, want->key_len);
@@ -329,6 +277,28 @@ static void do_batch(struct model *m)
 	}
 }
 
+/* Where the last n records begin, when it is known which are there. */
+static void find_back(struct model *m)
+{
+	int64_t n = 1 + below(m, 50), at = m->cnt, left = n, offset, cnt;
+	int r;
+
+	for (uint32_t i = 0; i < m->cnt; i++)
+		if (m->recs[i].fate == GOING)
+			return;
+	WARM(m, r, plog_back(&m->log, m->cnt, n, &offset, &cnt));
+	if (gave_up(m, r))
+		return;
+	while (left && at > m->start_offset)
+		left -= m->recs[--at].fate == STAYS;
+	CHECK_EQ(m, cnt, n - left);
+	/* Where it begins there may be nothing before the first one. */
+	for (; offset < at; offset++)
+		CHECK(m, m->recs[offset].fate == GONE);
+	for (; offset > at; at++)
+		CHECK(m, m->recs[at].fate == GONE);
+}
+
 static void do_find(struct model *m)
 {
 	int64_t offset, ts = m->now_ms - 3000 + below(m, 4000), want;
@@ -336,27 +306,34 @@ static void do_find(struct model *m)
 	int r;
 
 	want = m->start_offset;
-	while (want < m->cnt && m->recs[want].ts_ms < ts)
+	while (want < m->cnt && (m->recs[want].ts_ms < ts || m->recs[want].fate != STAYS))
 		want++;
 	WARM(m, r, plog_time_to_offset(&m->log, ts, &offset));
-	if (!gave_up(m, r))
-		CHECK_EQ(m, offset, want);
+	if (!gave_up(m, r) && offset != want) {
+		CHECK(m, offset >= m->start_offset && offset < want);
+		CHECK(m, m->recs[offset].fate == GOING && m->recs[offset].ts_ms >= ts);
+	}
 	if (m->start_offset == m->cnt)
 		return;
 	want = m->start_offset + below(m, m->cnt - (uint64_t)m->start_offset);
 	WARM(m, r, plog_offset_to_pos(&m->log, want, &pos));
-	if (!gave_up(m, r))
-		CHECK_EQ(m, pos, m->recs[want].pos);
+	if (!gave_up(m, r)) {
+		for (offset = want; offset < m->cnt && m->recs[offset].pos < pos;)
+			offset++;
+		expect_next(m, want, offset);
+		CHECK_EQ(m, pos, m->recs[offset].pos);
+	}
 	pos = m->recs[want].pos;
 	if (m->recs[want].value_len != RECORD_NULL)
 		pos += below(m, m->recs[want].value_len + 1);
 	WARM(m, r, plog_pos_to_offset(&m->log, pos, &offset));
 	if (!gave_up(m, r))
-		CHECK_EQ(m, offset, want);
+		expect_next(m, want, offset);
+	find_back(m);
 }
 
 /* What the store does for an fsync in place, and for a checkpoint. */
-static int sync_all(struct model *m)
+int sync_all(struct model *m)
 {
 	struct plog_point point;
 	int r = plog_point(&m->log, &point);
@@ -445,6 +422,25 @@ static void map_debts(struct model *m)
 	CHECK_EQ(m, r, 0);
 }
 
+/* What the store does before it recovers a log: a cut of a recovery that was stopped is not stable.
+ */
+static void settle(struct model *m)
+{
+	static const char *const suffixes[] = { "data", "meta" };
+
+	for (unsigned i = 0; i < 2 && m->floor.segment_base >= 0; i++) {
+		char path[64];
+		int fd;
+
+		snprintf(path, sizeof(path), "t-0/%020" PRId64 ".%s", m->floor.segment_base,
+			 suffixes[i]);
+		if (disk_open(m->disk, path, 0, &fd))
+			continue;
+		CHECK_EQ(m, disk_fsync(m->disk, fd), 0);
+		CHECK_EQ(m, disk_close(m->disk, fd), 0);
+	}
+}
+
 static void open_log(struct model *m, bool clean, struct plog_open_report *ret)
 {
 	struct debt owed[2];
@@ -468,6 +464,8 @@ static void open_log(struct model *m, bool clean, struct plog_open_report *ret)
 		owed_cnt = collect_owed(m, owed);
 		plog_init(&m->log, m->disk, &m->debts, "t-0", topic_id, 0, &m->config);
 	}
+	if (!clean)
+		settle(m);
 	r = plog_open(&m->log, m->start_offset, m->start_pos, &m->floor, clean, owed, owed_cnt,
 		      ret);
 	CHECK_EQ(m, r, 0);
@@ -483,6 +481,7 @@ static void check_all(struct model *m)
 	CHECK_EQ(m, m->log.end_pos, m->end_pos);
 	CHECK_EQ(m, m->log.start_offset, m->start_offset);
 	m->disk->nowait = false;
+	take_fates(m);
 	read_at(m, m->start_pos, m->end_pos - m->start_pos);
 	m->disk->nowait = nowait;
 }
@@ -490,8 +489,10 @@ static void check_all(struct model *m)
 static void do_restart(struct model *m)
 {
 	struct plog_open_report report;
-	int r = plog_flush_indexes(&m->log);
+	int r = end_cleaning(m, true);
 
+	if (!r)
+		r = plog_flush_indexes(&m->log);
 	if (!r)
 		r = sync_all(m);
 	if (gave_up(m, r))
@@ -507,10 +508,11 @@ static void do_restart(struct model *m)
 	check_all(m);
 }
 
-static void do_kill(struct model *m)
+void do_kill(struct model *m)
 {
 	struct plog_open_report report;
 
+	end_cleaning(m, false);
 	plog_fini(&m->log);
 	simdisk_kill(m->sd);
 	open_log(m, false, &report);
@@ -521,6 +523,7 @@ static void do_crash(struct model *m)
 {
 	struct plog_open_report report;
 
+	end_cleaning(m, false);
 	plog_fini(&m->log);
 	simdisk_crash(m->sd, rnd(m));
 	open_log(m, false, &report);
@@ -565,7 +568,10 @@ static void step(struct model *m)
 		gave_up(m, r);
 		break;
 	case 11:
-		do_retention(m);
+		if (m->config.compact)
+			do_clean(m);
+		else
+			do_retention(m);
 		break;
 	case 12:
 		r = sync_all(m);
@@ -613,6 +619,8 @@ static void run(struct model *m, uint64_t seed)
 		.retention_ms = below(m, 2) ? -1 : 1000 + (int64_t)below(m, 3000),
 		.retention_bytes = below(m, 2) ? -1 : 5000 + (int64_t)below(m, 60000),
 		.index_interval_bytes = 100 + below(m, 4000),
+		.compact = below(m, 2),
+		.delete_retention_ms = below(m, 3000),
 	};
 	m->floor = (struct plog_point){ .segment_base = -1, .max_ts_ms = -1 };
 	simdisk_set_cold(m->sd, below(m, 2) ? 0 : 3);
@@ -632,69 +640,17 @@ static void run(struct model *m, uint64_t seed)
 	forget_from(m, 0);
 }
 
-static uint64_t env_number(const char *name, uint64_t otherwise)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? strtoull(text, NULL, 10) : otherwise;
-}
-
-/* Every step-th seed from first on, below end, until the clock shows until. */
-static void run_some(uint64_t first, uint64_t end, uint64_t step, time_t until, atomic_ullong *done)
+static void run_seed(uint64_t seed)
 {
 	struct model *m = calloc(1, sizeof(*m));
-	uint64_t seed = first;
 
 	if (!m)
 		abort();
-	for (; seed < end && time(NULL) < until; seed += step) {
-		run(m, seed);
-		atomic_fetch_add(done, 1);
-	}
+	run(m, seed);
 	free(m);
-}
-
-/* One process for each of jobs; whether all came to their end. */
-static bool run_jobs(uint64_t first, uint64_t end, uint64_t jobs, time_t until, atomic_ullong *done)
-{
-	bool good = true;
-
-	fflush(stdout);
-	for (uint64_t i = 0; i < jobs; i++) {
-		pid_t pid = fork();
-
-		if (!pid) {
-			run_some(first + i, end, jobs, until, done);
-			_exit(0);
-		}
-		good &= pid > 0;
-	}
-	for (int status; wait(&status) > 0;)
-		good &= !status;
-	return good;
 }
 
 int main(int argc, char **argv)
 {
-	bool is_long = getenv("TOPICFS_LONG") != NULL;
-	time_t begin = time(NULL);
-	uint64_t cnt = argc > 1 ? strtoull(argv[1], NULL, 10) : 10000;
-	uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 10)
-				  : env_number("TOPICFS_SEED", is_long ? (uint64_t)begin << 20 : 1);
-	uint64_t end = is_long && argc < 2 ? UINT64_MAX : first + cnt;
-	long jobs = cnt > 1 ? sysconf(_SC_NPROCESSORS_ONLN) : 1;
-	atomic_ullong *done = mmap(NULL, sizeof(*done), PROT_READ | PROT_WRITE,
-				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	bool good;
-
-	if (done == MAP_FAILED)
-		return 1;
-	printf("1..1\n# seeds from %" PRIu64 " on\n", first);
-	good = run_jobs(
-		first, end, jobs > 0 ? (uint64_t)jobs : 1,
-		begin + (time_t)env_number("TOPICFS_LONG_SECONDS", is_long ? 1800 : SHORT_SECONDS),
-		done);
-	printf("%s 1 - %llu seeds from %" PRIu64 " on\n", good && *done ? "ok" : "not ok",
-	       (unsigned long long)*done, first);
-	return !good;
+	return seeds_main(argc, argv, SHORT_SECONDS, run_seed);
 }
