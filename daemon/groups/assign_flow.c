@@ -1,0 +1,502 @@
+/*
+ * The sticky strategies where members subscribe to different topics.
+ *
+ * A flow of least cost from partitions to members. The cost of a member grows with the square of
+ * what it has (the assignments with the least sum of squares are those whose sorted loads are
+ * least, and the other way round); far behind that, a partition that leaves its owner costs 1.
+ *
+ * Everybody keeps what they own; what has no owner goes to the member with the least. From there on
+ * what improves is a path: a member gives a partition to a second one, this one gives one to a
+ * third, ... So the first has one less, the last one more, and those between as many as before. A
+ * step costs
+ *
+ *	 1	where a partition leaves its owner,
+ *	-1	where it comes back to it,
+ *	 0	else.
+ *
+ * As long as there is a path from a member to one that has at least two less, cheapest ones are
+ * taken; then the loads are optimal. So are the moves:
+ *
+ * There is never a circle of steps of negative cost: there is none at the start, where nothing has
+ * moved, and taking a cheapest path makes none. So the moves are the fewest for these loads. It
+ * remains that somebody else could be the one who has one more: a path from x to y of negative
+ * cost, where x has more than y. There is none, because paths are taken for one bound after the
+ * other: from members above it to members below it, the cheapest of all of these, until there is
+ * none. (Nor will there be one later: what those above can reach is closed, and paths for other
+ * bounds do not touch it.) Invariant: where a path from x to y has negative cost, there is a bound,
+ * done or under way, such that x is not above and y not below it.
+ *
+ * It holds at the start, without such paths. Let a path from s to t be taken for the bound b, at
+ * cost d; c are the costs before. Where a path from u to v comes to have negative cost it owes that
+ * to steps of the other path, reversed: c(u, t) + c(s, v) < d. If u is above b, c(u, t) is at least
+ * d, as a cheapest path was taken; so c(s, v) is negative, there is a bound for s and v, which is
+ * above b and done, and u is not above it, since u reaches t. If v is below b, likewise. Else b is
+ * the bound. And where the loads of s and t change, a path from t to y that was there before keeps
+ * its bound, or b will do, or y is below b and would have been a cheaper end (to s, likewise).
+ *
+ * search() finds what the cheapest path to each member costs, and augment() takes paths of the
+ * least cost until none is left of those it saw, as in Dinic's algorithm: each member has a number
+ * of steps (hop) from its source, and a path's steps go up by one. Subscriptions are dense, what
+ * members have is sparse. So the topics stand between the members as nodes of their own: a member
+ * reaches a topic by giving up one of its partitions (0 or 1), and from there all its subscribers
+ * (0); only the way home (-1) goes from member to member. A topic looks at those of its subscribers
+ * that nobody has reached yet, 64 at a time.
+ */
+#include "daemon/groups/assign_impl.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A cost that is out of reach. */
+#define FAR INT32_MAX
+/* No cost and hop: a path has fewer steps than there are members. */
+#define DEAD UINT64_MAX
+
+/* Nodes that wait to be looked at; each is in it once at most. */
+struct queue {
+	uint32_t *nodes;
+	bool *is_in;
+	uint32_t begin, cnt;
+};
+
+struct flow {
+	struct assign_problem *x;
+	uint32_t *load;
+	/* The partitions of a member, doubly linked. */
+	uint32_t *head, *next, *before;
+	/* Subscribers as bits: word_cnt words a topic. */
+	uint64_t *bits;
+	size_t word_cnt;
+
+	/* Nodes are members, then topics. */
+	uint32_t node_cnt;
+	/* What search() leaves: the least cost to a node, and the number of steps. */
+	int32_t *cost;
+	uint32_t *hop;
+	uint64_t *unseen; /* members that nobody has reached */
+	struct queue queues[2], *now, *later;
+	int32_t now_cost; /* no node of `now` costs more */
+	int32_t scanned_cost;
+
+	/* augment(): the next way to try, a partition of a member, a place in subs of a topic; cost
+	 * and hop of a member in one word, DEAD where it leads nowhere; the path. */
+	uint32_t *arc;
+	uint64_t *mark;
+	uint32_t *path;
+};
+
+static bool is_moved(const struct flow *f, uint32_t p)
+{
+	return f->x->home[p] != ASSIGN_NONE && f->x->home[p] != f->x->owner[p];
+}
+
+/* What it costs to give p to anybody but its owner. */
+static int32_t cost_of(const struct flow *f, uint32_t p)
+{
+	return f->x->home[p] == f->x->owner[p];
+}
+
+static void put(struct flow *f, uint32_t p, uint32_t m)
+{
+	f->x->owner[p] = m;
+	f->load[m]++;
+	f->before[p] = ASSIGN_NONE;
+	f->next[p] = f->head[m];
+	if (f->head[m] != ASSIGN_NONE)
+		f->before[f->head[m]] = p;
+	f->head[m] = p;
+}
+
+static void take_away(struct flow *f, uint32_t p)
+{
+	uint32_t m = f->x->owner[p];
+
+	f->load[m]--;
+	if (f->before[p] == ASSIGN_NONE)
+		f->head[m] = f->next[p];
+	else
+		f->next[f->before[p]] = f->next[p];
+	if (f->next[p] != ASSIGN_NONE)
+		f->before[f->next[p]] = f->before[p];
+}
+
+static bool flow_take(struct flow *f)
+{
+	struct assign_problem *x = f->x;
+	size_t member_cnt = x->member_cnt, part_cnt = x->part_cnt, node_cnt = f->node_cnt;
+
+	f->load = assign_take(x, member_cnt, sizeof(*f->load));
+	f->head = assign_take(x, member_cnt, sizeof(*f->head));
+	f->next = assign_take(x, part_cnt, sizeof(*f->next));
+	f->before = assign_take(x, part_cnt, sizeof(*f->before));
+	f->bits = assign_take(x, f->word_cnt * x->topic_cnt, sizeof(*f->bits));
+	f->cost = assign_take(x, node_cnt, sizeof(*f->cost));
+	f->hop = assign_take(x, node_cnt, sizeof(*f->hop));
+	f->unseen = assign_take(x, f->word_cnt, sizeof(*f->unseen));
+	f->arc = assign_take(x, node_cnt, sizeof(*f->arc));
+	f->mark = assign_take(x, member_cnt, sizeof(*f->mark));
+	f->path = assign_take(x, member_cnt, sizeof(*f->path));
+	for (int i = 0; i < 2; i++) {
+		f->queues[i].nodes = assign_take(x, node_cnt, sizeof(uint32_t));
+		f->queues[i].is_in = assign_take(x, node_cnt, sizeof(bool));
+		if (!f->queues[i].nodes || !f->queues[i].is_in)
+			return false;
+	}
+	return f->load && f->head && f->next && f->before && f->bits && f->cost && f->hop &&
+	       f->unseen && f->arc && f->mark && f->path;
+}
+
+static int flow_init(struct flow *f, struct assign_problem *x)
+{
+	*f = (struct flow){ .x = x,
+			    .word_cnt = ((size_t)x->member_cnt + 63) / 64,
+			    .node_cnt = x->member_cnt + x->topic_cnt };
+	if (f->node_cnt < x->member_cnt)
+		return -E2BIG;
+	if (!flow_take(f))
+		return -ENOMEM;
+	f->now = &f->queues[0];
+	f->later = &f->queues[1];
+	for (uint32_t t = 0; t < x->topic_cnt; t++) {
+		for (uint32_t i = x->sub_first[t]; i < x->sub_first[t + 1]; i++)
+			f->bits[t * f->word_cnt + x->subs[i] / 64] |= 1ULL << x->subs[i] % 64;
+	}
+	for (uint32_t m = 0; m < x->member_cnt; m++)
+		f->head[m] = ASSIGN_NONE;
+	for (uint32_t p = 0; p < x->part_cnt; p++) {
+		if (x->home[p] != ASSIGN_NONE)
+			put(f, p, x->home[p]);
+	}
+	return 0;
+}
+
+static int fewer_subs_first(const void *a, const void *b, void *context)
+{
+	const struct assign_problem *x = context;
+	uint32_t t = *(const uint32_t *)a, u = *(const uint32_t *)b;
+	uint32_t t_cnt = assign_sub_cnt(x, t), u_cnt = assign_sub_cnt(x, u);
+
+	if (t_cnt != u_cnt)
+		return t_cnt < u_cnt ? -1 : 1;
+	return t < u ? -1 : t > u;
+}
+
+/* The next partition of the topic from p on that nobody has. */
+static uint32_t next_free(const struct assign_problem *x, uint32_t t, uint32_t p)
+{
+	while (p < x->first[t + 1] && x->owner[p] != ASSIGN_NONE)
+		p++;
+	return p;
+}
+
+/* Each partition of the topic that nobody has goes to the subscriber with the least, the first of
+ * them where there are several. */
+static void fill_topic(struct flow *f, uint32_t t)
+{
+	struct assign_problem *x = f->x;
+	uint32_t level = UINT32_MAX, p = next_free(x, t, x->first[t]);
+
+	if (p == x->first[t + 1])
+		return;
+	for (uint32_t i = x->sub_first[t]; i < x->sub_first[t + 1]; i++)
+		level = MIN(level, f->load[x->subs[i]]);
+	for (;; level++) {
+		for (uint32_t i = x->sub_first[t]; i < x->sub_first[t + 1]; i++) {
+			if (f->load[x->subs[i]] != level)
+				continue;
+			put(f, p, x->subs[i]);
+			p = next_free(x, t, p + 1);
+			if (p == x->first[t + 1])
+				return;
+		}
+	}
+}
+
+/* Topics with few subscribers first, as there is less choice. This is what Kafka does, and often
+ * the loads are optimal then. */
+static int fill(struct flow *f)
+{
+	struct assign_problem *x = f->x;
+	uint32_t *order = assign_take(x, x->topic_cnt, sizeof(*order));
+
+	if (!order)
+		return -ENOMEM;
+	for (uint32_t t = 0; t < x->topic_cnt; t++)
+		order[t] = t;
+	if (x->topic_cnt)
+		qsort_r(order, x->topic_cnt, sizeof(*order), fewer_subs_first, x);
+	for (uint32_t i = 0; i < x->topic_cnt; i++) {
+		if (assign_sub_cnt(x, order[i]))
+			fill_topic(f, order[i]);
+	}
+	return 0;
+}
+
+static void queue_put(struct flow *f, struct queue *q, uint32_t node)
+{
+	if (q->is_in[node])
+		return;
+	q->is_in[node] = true;
+	q->nodes[((uint64_t)q->begin + q->cnt++) % f->node_cnt] = node;
+}
+
+static uint32_t queue_get(struct flow *f, struct queue *q)
+{
+	uint32_t node = q->nodes[q->begin];
+
+	q->begin = q->begin + 1 == f->node_cnt ? 0 : q->begin + 1;
+	q->cnt--;
+	q->is_in[node] = false;
+	return node;
+}
+
+/* There is a way to the node, at this cost. Nodes of one cost are looked at in the order in which
+ * they are found, which keeps paths short. */
+static void reach(struct flow *f, uint32_t node, int32_t cost, uint32_t hop)
+{
+	if (cost >= f->cost[node])
+		return;
+	/* Else there is a circle of negative cost, and this would never end. */
+	ASSERT((int64_t)cost + f->x->member_cnt > 0);
+	f->cost[node] = cost;
+	f->hop[node] = hop;
+	if (node < f->x->member_cnt)
+		f->unseen[node / 64] &= ~(1ULL << node % 64);
+	queue_put(f, cost > f->now_cost ? f->later : f->now, node);
+}
+
+static void scan_member(struct flow *f, uint32_t m)
+{
+	for (uint32_t p = f->head[m]; p != ASSIGN_NONE; p = f->next[p]) {
+		reach(f, f->x->member_cnt + f->x->topic[p], f->cost[m] + cost_of(f, p), f->hop[m]);
+		if (is_moved(f, p))
+			reach(f, f->x->home[p], f->cost[m] - 1, f->hop[m] + 1);
+	}
+}
+
+/* Topics are looked at in the order of their costs, but where the way home made one cheaper. In
+ * that order a member that was reached before is not reached at less cost now. */
+static void scan_topic(struct flow *f, uint32_t t)
+{
+	const struct assign_problem *x = f->x;
+	uint32_t node = x->member_cnt + t;
+
+	if (f->cost[node] < f->scanned_cost) {
+		for (uint32_t i = x->sub_first[t]; i < x->sub_first[t + 1]; i++)
+			reach(f, x->subs[i], f->cost[node], f->hop[node] + 1);
+		return;
+	}
+	f->scanned_cost = f->cost[node];
+	for (size_t w = 0; w < f->word_cnt; w++) {
+		uint64_t fresh = f->bits[t * f->word_cnt + w] & f->unseen[w];
+
+		for (; fresh; fresh &= fresh - 1)
+			reach(f, (uint32_t)(w * 64 + (size_t)__builtin_ctzll(fresh)), f->cost[node],
+			      f->hop[node] + 1);
+	}
+}
+
+/* Cheapest paths from all members with at least `high` to everybody: fills cost and hop. Returns
+ * the least cost to a member with at most `low`, FAR where none can be reached. */
+static int32_t search(struct flow *f, uint32_t high, uint32_t low)
+{
+	const struct assign_problem *x = f->x;
+	int32_t best = FAR;
+
+	PRE(low < high);
+	for (uint32_t node = 0; node < f->node_cnt; node++)
+		f->cost[node] = FAR;
+	memset(f->unseen, 0xff, f->word_cnt * sizeof(*f->unseen));
+	f->now_cost = 0;
+	f->scanned_cost = 0;
+	for (uint32_t m = 0; m < x->member_cnt; m++) {
+		if (f->load[m] >= high)
+			reach(f, m, 0, 0);
+	}
+	while (f->now->cnt || f->later->cnt) {
+		while (f->now->cnt) {
+			uint32_t node = queue_get(f, f->now);
+
+			if (node < x->member_cnt)
+				scan_member(f, node);
+			else
+				scan_topic(f, node - x->member_cnt);
+		}
+		struct queue *swap = f->now;
+
+		f->now = f->later;
+		f->later = swap;
+		f->now_cost++;
+	}
+	for (uint32_t m = 0; m < x->member_cnt; m++) {
+		if (f->load[m] <= low)
+			best = MIN(best, f->cost[m]);
+	}
+	return best;
+}
+
+static uint64_t mark_of(int32_t cost, uint32_t hop)
+{
+	return (uint64_t)(uint32_t)cost << 32 | hop;
+}
+
+/* Where a cheapest path goes on from m, ASSIGN_NONE where it does not. The partition that m gives
+ * up for it is arc[m]. */
+static uint32_t next_hop(struct flow *f, uint32_t m)
+{
+	const struct assign_problem *x = f->x;
+	uint32_t p, hop = f->hop[m] + 1;
+
+	for (; (p = f->arc[m]) != ASSIGN_NONE; f->arc[m] = f->next[p]) {
+		uint32_t t = x->topic[p], node = x->member_cnt + t;
+		uint64_t want = mark_of(f->cost[node], hop);
+
+		if (is_moved(f, p) && f->mark[x->home[p]] == mark_of(f->cost[m] - 1, hop))
+			return x->home[p];
+		if (f->cost[node] != f->cost[m] + cost_of(f, p) || f->hop[node] != f->hop[m])
+			continue;
+		for (; f->arc[node] < x->sub_first[t + 1]; f->arc[node]++) {
+			if (f->mark[x->subs[f->arc[node]]] == want)
+				return x->subs[f->arc[node]];
+		}
+	}
+	return ASSIGN_NONE;
+}
+
+/* A path from the member to one with at most `low`, whose cost is `best`: its length in f->path, 0
+ * where there is none. */
+static uint32_t find_path(struct flow *f, uint32_t from, uint32_t low, int32_t best)
+{
+	uint32_t len = 0;
+
+	f->path[len++] = from;
+	while (len) {
+		uint32_t m = f->path[len - 1], to;
+
+		if (f->load[m] <= low && f->cost[m] == best)
+			return len;
+		to = next_hop(f, m);
+		if (to == ASSIGN_NONE) {
+			f->mark[m] = DEAD;
+			len--;
+		} else {
+			f->path[len++] = to;
+		}
+	}
+	return 0;
+}
+
+/* Takes paths of cost `best`, as search() has seen them, from members with at least `high` to
+ * members with at most `low`. */
+static void augment(struct flow *f, uint32_t high, uint32_t low, int32_t best)
+{
+	const struct assign_problem *x = f->x;
+	uint32_t path_cnt = 0;
+
+	for (uint32_t m = 0; m < x->member_cnt; m++) {
+		f->arc[m] = f->head[m];
+		f->mark[m] = mark_of(f->cost[m], f->hop[m]);
+	}
+	for (uint32_t t = 0; t < x->topic_cnt; t++)
+		f->arc[x->member_cnt + t] = x->sub_first[t];
+	for (uint32_t from = 0; from < x->member_cnt; from++) {
+		/* A source that is cheaper from another one is no beginning of a cheapest path. */
+		while (f->load[from] >= high && f->cost[from] == 0 && f->hop[from] == 0) {
+			uint32_t len = find_path(f, from, low, best);
+
+			if (len == 0)
+				break;
+			for (uint32_t i = 0; i + 1 < len; i++) {
+				uint32_t p = f->arc[f->path[i]];
+
+				f->arc[f->path[i]] = f->next[p];
+				take_away(f, p);
+				put(f, p, f->path[i + 1]);
+			}
+			path_cnt++;
+		}
+	}
+	POST(path_cnt > 0);
+}
+
+/* Shifts partitions from members with at least `high` to members with at most `low`, as long as
+ * there are paths. Whether there was one. */
+static bool shift(struct flow *f, uint32_t high, uint32_t low)
+{
+	bool did = false;
+
+	for (;;) {
+		int32_t best = search(f, high, low);
+
+		if (best == FAR)
+			return did;
+		augment(f, high, low, best);
+		did = true;
+	}
+}
+
+/* The largest load below the bound, 0 where there is none. */
+static uint32_t load_below(const struct flow *f, uint64_t bound)
+{
+	uint32_t load = 0;
+
+	for (uint32_t m = 0; m < f->x->member_cnt; m++) {
+		if (f->load[m] < bound)
+			load = MAX(load, f->load[m]);
+	}
+	return load;
+}
+
+/* After a search from members with at least `high`: what each of those would have that can be
+ * reached and have no more than that, were it divided evenly; rounded up. */
+static uint32_t share_of_reached(const struct flow *f, uint32_t high)
+{
+	uint64_t sum = 0, cnt = 0;
+
+	for (uint32_t m = 0; m < f->x->member_cnt; m++) {
+		if (f->cost[m] != FAR && f->load[m] <= high) {
+			sum += f->load[m];
+			cnt++;
+		}
+	}
+	ASSERT(cnt > 0);
+	return (uint32_t)((sum + cnt - 1) / cnt);
+}
+
+/*
+ * From the largest load down. A member that has far too much gives it up in one go, down to what is
+ * left for everybody in its reach; so there are few bounds, and none for loads that nobody has.
+ */
+static void level_out(struct flow *f)
+{
+	uint32_t high = load_below(f, UINT64_MAX);
+
+	while (high >= 2) {
+		if (search(f, high, high - 2) == FAR) {
+			high = load_below(f, high);
+		} else {
+			uint32_t top = MIN(high, share_of_reached(f, high) + 1);
+			bool did = shift(f, top, top - 2);
+
+			/* Of those reached one has `high` and another has less than their share. */
+			ASSERT(did);
+			high = load_below(f, (uint64_t)high + 1);
+		}
+	}
+}
+
+int assign_flow(struct assign_problem *x)
+{
+	struct flow f;
+	int err = flow_init(&f, x);
+
+	if (err)
+		return err;
+	err = fill(&f);
+	if (err)
+		return err;
+	level_out(&f);
+	return 0;
+}
