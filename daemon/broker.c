@@ -125,6 +125,7 @@ static void topic_grow(struct be_topic *t, uint32_t cnt)
 		p->topic = t;
 		p->number = t->part_cnt;
 		list_init(&p->waiting);
+		list_init(&p->feeds);
 		t->parts[t->part_cnt] = p;
 	}
 }

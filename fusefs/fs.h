@@ -260,6 +260,14 @@ bool fs_step(struct fs *fs);
 void fs_on_done(struct fs *fs, uint64_t token, int err, const struct be_why *why);
 /* The topic is gone: its waiting readers are answered with ESTALE. */
 void fs_on_topic_deleted(struct fs *fs, struct be_topic *t);
+/* Something of this member has changed (its shares, a new generation, expelled, fenced, a dead-letter
+ * topic is there now): its waiting reads read again, poll handles are told. */
+void fs_on_member(struct fs *fs, void *owner);
+/* The process that owns the stream has sought: what lies behind the position of its next read is
+ * void, and partition p goes on at off there. */
+void fs_on_member_seek(struct fs *fs, void *owner, struct be_partition *p, int64_t off);
+/* The group is gone: waiting reads of its files are answered. */
+void fs_on_group_deleted(struct fs *fs, struct be_group *g);
 /* The end of the broker: tails become records, everything that waits is answered, and later writes
  * are refused, since one may hold the rest of a line whose begin is a record now. */
 void fs_shutdown(struct fs *fs);
