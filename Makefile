@@ -38,7 +38,9 @@ raft_SRC := raft/setting.c raft/topic_config.c raft/metadata_cmd.c raft/metadata
 	raft/metadata_snapshot.c
 fusefs_SRC := fusefs/errors.c fusefs/lock.c fusefs/view.c fusefs/node.c fusefs/handle.c \
 	fusefs/fs.c fusefs/produce.c fusefs/partition.c \
-	fusefs/answer.c fusefs/consume.c fusefs/window.c fusefs/text.c fusefs/ops_name.c fusefs/ops_file.c \
+	fusefs/answer.c fusefs/consume.c fusefs/window.c fusefs/text.c \
+	fusefs/ops_name.c fusefs/ops_file.c fusefs/group_names.c fusefs/group_files.c \
+	fusefs/member.c fusefs/member_span.c fusefs/member_lines.c fusefs/member_window.c \
 	fusefs/session.c
 daemon_SRC := daemon/config.c daemon/options.c daemon/metalog.c daemon/broker.c \
 	daemon/broker_text.c daemon/metrics.c daemon/round.c daemon/loop.c daemon/walk.c \

@@ -240,7 +240,8 @@ struct backend {
 	 */
 	int (*member_deliver)(void *ctx, struct be_member *m, struct be_partition *p, int64_t off,
 			      struct be_why *why);
-	/* Records before off are given now (before the answer). An error of `on-read`: not given. */
+	/* Records before off are given now (before the answer). An error of `on-read`: not given.
+	 */
 	int (*member_given)(void *ctx, struct be_member *m, struct be_partition *p, int64_t off,
 			    struct be_why *why);
 	/* Records before off were dealt with: committed in `next-read`, and what waits for it is

@@ -12,6 +12,8 @@
  *   p: 100 ....       (gap) 900 ...
  */
 #include "fusefs/answer.h"
+#include "fusefs/group.h"
+#include "fusefs/member.h"
 
 #include "daemon/base/log.h"
 #include "daemon/store/segment.h"
@@ -50,13 +52,23 @@ static void on_interrupt(fuse_req_t req, void *data)
 	p->req = NULL;
 	fuse_reply_err(req, EINTR);
 	if (p->kind != PARK_WARM) {
+		struct handle *h = p->h;
+
 		unpark(fs, p);
+		member_interrupted(fs, h);
 		return;
 	}
 	/* One that waits for pages is freed when they come; its handle may go before. */
 	list_remove(&p->link);
 	list_put(&fs->changes, &p->link);
 	p->h = NULL;
+}
+
+struct list *consume_list(struct handle *h)
+{
+	if (h->mode == READ_MEMBER || h->mode == READ_JOIN)
+		return &h->waiting;
+	return h->part ? &h->part->waiting : &h->topic->waiting;
 }
 
 static struct parked *park_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size,
@@ -86,13 +98,16 @@ void consume_wait(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, 
 	}
 	if (!p && fuse_req_interrupted(req)) {
 		fuse_reply_err(req, EINTR);
+		member_interrupted(fs, h);
 		return;
 	}
 	p = park_read(fs, req, h, size, off, flags, p, PARK_DATA);
 	if (!p || !p->req) /* an interrupt that had come already */
 		return;
 	p->tries = 0;
-	list_put(h->part ? &h->part->waiting : &h->topic->waiting, &p->wait.link);
+	list_put(consume_list(h), &p->wait.link);
+	if (h->member)
+		fs->be.member_waits(fs->be.ctx, h->member);
 }
 
 void consume_warm(struct fs *fs, fuse_req_t req, struct handle *h, struct plog *log, size_t size,
@@ -467,9 +482,15 @@ static void read_lines(struct fs *fs, fuse_req_t req, struct handle *h, size_t s
 void consume_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, uint64_t off,
 		  unsigned flags, struct parked *p)
 {
+	bool was = fs->disk->nowait; /* one read may wake another */
+
 	fs->reads++;
 	if (h->topic && h->topic->deleted) {
 		consume_fail(fs, req, h, p, -ESTALE, "the topic was deleted");
+		return;
+	}
+	if (h->group && h->group->deleted) {
+		consume_fail(fs, req, h, p, -ESTALE, "the group was deleted");
 		return;
 	}
 	fs->disk->nowait = !(p && p->tries >= WARM_TRIES_MAX);
@@ -477,9 +498,13 @@ void consume_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, 
 		read_plain(fs, req, h, MIN(size, (size_t)FUSE_WRITE_MAX), off, flags, p);
 	else if (h->mode == READ_LINES)
 		read_lines(fs, req, h, size, off, flags, p);
+	else if (h->mode == READ_MEMBER)
+		member_read(fs, req, h, size, off, flags, p);
+	else if (h->mode == READ_JOIN)
+		group_join_read(fs, req, h, size, flags, p);
 	else
 		window_read(fs, req, h, size, off, flags, p);
-	fs->disk->nowait = false;
+	fs->disk->nowait = was;
 }
 
 bool consume_ready(struct fs *fs, struct handle *h)
@@ -487,7 +512,7 @@ bool consume_ready(struct fs *fs, struct handle *h)
 	uint64_t plain, left;
 	struct plog *log;
 
-	if (h->topic && h->topic->deleted)
+	if ((h->topic && h->topic->deleted) || (h->group && h->group->deleted))
 		return true;
 	switch (h->mode) {
 	case READ_NONE:
@@ -498,6 +523,10 @@ bool consume_ready(struct fs *fs, struct handle *h)
 		return produce_answers_len(h) > 0 || h->answers_lost;
 	case READ_WINDOW:
 		return window_ready(fs, h);
+	case READ_MEMBER:
+		return member_ready(fs, h);
+	case READ_JOIN:
+		return group_join_ready(fs, h);
 	case READ_LINES:
 		break;
 	}
