@@ -237,6 +237,7 @@ static void on_applied(void *ctx, const struct metadata_result *res, uint64_t to
 	if (!res->err && !res->repeated) {
 		switch (res->kind) {
 		case METADATA_CREATE:
+		case METADATA_CREATE_INTERNAL:
 			topic_add(b, mt);
 			LOG_AT(LOG_INFO, res->topic, 0, "topic created, %u partitions",
 			       res->partition_cnt);
@@ -258,6 +259,10 @@ static void on_applied(void *ctx, const struct metadata_result *res, uint64_t to
 			b->ready = true;
 			break;
 		case METADATA_NOOP:
+		case METADATA_GROUP_CREATE:
+		case METADATA_GROUP_DELETE:
+		case METADATA_GROUP_CONFIG:
+		case METADATA_GROUP_PERMS:
 			break;
 		}
 	}
