@@ -34,7 +34,8 @@ store_SRC := daemon/store/record.c daemon/store/json.c daemon/store/json_text.c 
 	daemon/store/delete.c daemon/store/store.c \
 	daemon/store/overlay.c
 io_SRC := daemon/io/disk.c daemon/io/ring.c daemon/io/pool.c
-raft_SRC := raft/setting.c raft/topic_config.c raft/metadata_cmd.c raft/metadata.c \
+raft_SRC := raft/setting.c raft/topic_config.c raft/group_config.c raft/catalog.c \
+	raft/metadata_cmd.c raft/metadata.c raft/metadata_check.c raft/metadata_forwarder.c \
 	raft/metadata_snapshot.c
 fusefs_SRC := fusefs/errors.c fusefs/lock.c fusefs/view.c fusefs/node.c fusefs/handle.c \
 	fusefs/fs.c fusefs/produce.c fusefs/partition.c \

@@ -30,6 +30,9 @@ static_assert(ATOMIC_WRITE_MAX == 255 * 4096, "255 pages");
 #define TOPIC_DIR_MAX 272
 #define TOPIC_CNT_MAX (1U << 16)
 #define PARTITION_CNT_MAX (1U << 16)
+/* The same for consumer groups: their names may be parts of topics' names (GROUP.dlq). */
+#define GROUP_NAME_MAX TOPIC_NAME_MAX
+#define GROUP_CNT_MAX (1U << 16)
 /* Largest name that the mount resolves (NAME_MAX of Linux). */
 #define NODE_NAME_MAX 255
 
