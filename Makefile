@@ -40,7 +40,7 @@ raft_SRC := raft/setting.c raft/topic_config.c raft/group_config.c raft/catalog.
 groups_SRC := daemon/groups/assign.c daemon/groups/assign_sticky.c daemon/groups/assign_flow.c
 fusefs_SRC := fusefs/errors.c fusefs/lock.c fusefs/view.c fusefs/node.c fusefs/handle.c \
 	fusefs/fs.c fusefs/produce.c fusefs/partition.c \
-	fusefs/consume.c fusefs/window.c fusefs/text.c fusefs/ops_name.c fusefs/ops_file.c \
+	fusefs/answer.c fusefs/consume.c fusefs/window.c fusefs/text.c fusefs/ops_name.c fusefs/ops_file.c \
 	fusefs/session.c
 daemon_SRC := daemon/config.c daemon/options.c daemon/metalog.c daemon/broker.c \
 	daemon/broker_text.c daemon/metrics.c daemon/round.c daemon/loop.c daemon/walk.c \

@@ -215,6 +215,8 @@ struct backend {
 	 * time), or the group was deleted.
 	 */
 	int (*member_begin)(void *ctx, struct be_member *m, int32_t tgid, struct be_why *why);
+	/* Whether member_begin() would refuse: poll says readable then. */
+	bool (*member_refuses)(void *ctx, struct be_member *m);
 	/* The read is parked; was interrupted while it was parked; is answered. */
 	void (*member_waits)(void *ctx, struct be_member *m);
 	void (*member_interrupted)(void *ctx, struct be_member *m);

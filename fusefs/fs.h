@@ -303,6 +303,8 @@ uint32_t partition_sticky(struct be_topic *t, size_t len);
 void partition_loaded(struct be_partition *p, size_t len);
 
 /* consume.c */
+/* So often are the pages of one read asked for; then it waits for the device. */
+#define WARM_TRIES_MAX 3U
 MUST_CHECK int consume_open(struct fs *fs, struct handle *h, struct be_why *why);
 /* One READ request; answers or parks. p is NULL for a new request. */
 void consume_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, uint64_t off,
@@ -322,6 +324,8 @@ void consume_close(struct fs *fs, struct handle *h);
 /* An errno for a read that was new or parked. */
 void consume_fail(struct fs *fs, fuse_req_t req, struct handle *h, struct parked *p, int err,
 		  const char *sentence);
+/* Ends the parking of a read that is about to be answered. Takes NULL. */
+void consume_unpark(struct fs *fs, struct parked *p);
 /* Offsets of a position in one partition, as they stand now. */
 MUST_CHECK int consume_position(struct plog *log, const struct position *pos, int64_t *ret_offset);
 

@@ -567,10 +567,7 @@ void window_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, u
 		consume_fail(fs, req, h, p, r, sentence(h, r));
 		return;
 	}
-	if (p) {
-		p->req = NULL;
-		unpark(fs, p);
-	}
+	consume_unpark(fs, p);
 	fuse_reply_buf(req, (char *)h->text.data + (off - h->text_start), len);
 	h->frontier = MAX(h->frontier, off + len);
 	if (h->part)
