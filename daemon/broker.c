@@ -90,6 +90,8 @@ static void on_applied(void *ctx, const struct metadata_result *res, uint64_t to
 			break;
 		}
 	}
+	if (res->err && (res->kind == METADATA_CREATE || res->kind == METADATA_CREATE_INTERNAL))
+		coordinator_on_topic_refused(b->groups, res);
 	if (token)
 		fs_on_done(b->fs, token, res->err, &why);
 }

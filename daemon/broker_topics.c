@@ -6,6 +6,7 @@
 
 #include "daemon/base/hash.h"
 #include "daemon/base/log.h"
+#include "daemon/base/name.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -232,6 +233,7 @@ int broker_open_log(void *ctx, struct be_partition *p, struct be_why *why)
 	struct plog_config config;
 	struct topic_config c;
 	struct plog *log = NULL;
+	bool nowait;
 	int r;
 
 	if (p->log)
@@ -240,8 +242,11 @@ int broker_open_log(void *ctx, struct be_partition *p, struct be_why *why)
 		return -ESTALE;
 	effective(b, mt, &c);
 	log_config(&c, &config);
+	nowait = b->disk->nowait;
+	b->disk->nowait = false;
 	r = store_plog(b->store, p->topic->name, p->topic->id, p->number, &config, true, b->now_ms,
 		       &log);
+	b->disk->nowait = nowait;
 	if (log && (!r || r == -EIO)) {
 		log->owner = p;
 		p->first_offset = log->next_offset;

@@ -465,6 +465,34 @@ void coordinator_on_topic(struct coordinator *c, struct be_topic *t)
 		retry_rejects(c);
 }
 
+void coordinator_on_topic_refused(struct coordinator *c, const struct metadata_result *res)
+{
+	struct be_why why = { 0 };
+
+	snprintf(why.text, sizeof(why.text), "%s", res->sentence);
+	/* Who waits for it asks again, and is told then. */
+	for (uint32_t i = 0; i < c->group_cnt; i++) {
+		struct coord_group *g = c->groups[i];
+
+		if (!g->asked_for_dlq)
+			continue;
+		g->asked_for_dlq = false;
+		LIST_FOREACH_SAFE(pos, tmp, &g->members)
+			fs_on_member(c->b->fs, LIST_ENTRY(pos, struct be_member, link)->owner);
+	}
+	retry_rejects(c);
+	if (res->kind != METADATA_CREATE_INTERNAL)
+		return;
+	c->making_offsets = false;
+	while (!list_is_empty(&c->new_groups)) {
+		struct coord_wait *w = LIST_ENTRY(c->new_groups.next, struct coord_wait, link);
+		uint64_t token = w->token;
+
+		coord_wait_free(w);
+		fs_on_done(c->b->fs, token, res->err, &why);
+	}
+}
+
 /* ---- Settling ---- */
 
 void coord_touch(struct coordinator *c, struct coord_group *g)

@@ -48,6 +48,8 @@ void coordinator_on_applied(struct coordinator *c, const struct metadata_result 
 			    uint64_t token);
 /* A topic was made, grew, or is about to go (t->deleted). */
 void coordinator_on_topic(struct coordinator *c, struct be_topic *t);
+/* A topic could not be made after all. */
+void coordinator_on_topic_refused(struct coordinator *c, const struct metadata_result *res);
 /* A token with COORDINATOR_TOKEN came back. */
 void coordinator_on_synced(struct coordinator *c, uint64_t token);
 /* The end of a round: what changed is settled, written and told. Cheap where nothing did. */

@@ -23,7 +23,7 @@ struct coord_group {
 	struct list link;	   /* coordinator's `unsettled`, or alone */
 	int64_t deadline_ms;	   /* of core, on the monotonic clock */
 	int64_t emptied_ms;	   /* CLOCK_REALTIME: since when it has no members */
-	uint64_t rewound;	   /* commits that were lowered at a start */
+	bool asked_for_dlq;	   /* the topic of its letters is being made */
 	uint64_t commits, letters;
 };
 
@@ -85,7 +85,7 @@ struct coordinator {
 	struct list unsettled, letters;
 	struct list new_groups, rejects; /* coord_waits */
 	int64_t deadline_ms, expiry_ms;
-	bool making_offsets, is_closing;
+	bool making_offsets; /* the topic */
 	/* A batch under construction; owned. */
 	struct buf scratch;
 	struct record *recs;

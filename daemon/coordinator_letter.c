@@ -40,9 +40,11 @@ int letter_topic(struct coordinator *c, struct coord_group *g, struct be_topic *
 	*ret = broker_topic_find(c->b, name);
 	if (*ret)
 		return 0;
-	/* Asked for once: while it is being made, its name is taken. */
+	if (g->asked_for_dlq)
+		return -EINPROGRESS;
 	r = broker_topic_create(c->b, name, &owner, g->be.mode & 0777, 0, why);
-	return r == -EEXIST ? -EINPROGRESS : r;
+	g->asked_for_dlq = r == -EINPROGRESS;
+	return r;
 }
 
 bool letter_is_under_way(const struct coordinator *c, const struct coord_group *g,
@@ -62,11 +64,12 @@ void coord_wake_letters(struct coordinator *c, struct coord_group *g, const stru
 	const struct metadata_group *mg;
 	char name[TOPIC_NAME_MAX + 1], sentence[SENTENCE_MAX];
 
-	if (!g->be.counts_deliveries || list_is_empty(&g->members) || !c->b->fs)
+	if (!g->asked_for_dlq)
 		return;
 	mg = metadata_find_group_id(metalog_state(c->b->meta), g->be.id);
 	if (!mg || group_config_dlq(&mg->own, g->be.name, name, sentence) || strcmp(name, t->name))
 		return;
+	g->asked_for_dlq = false;
 	LIST_FOREACH_SAFE(pos, tmp, &g->members)
 		fs_on_member(c->b->fs, LIST_ENTRY(pos, struct be_member, link)->owner);
 }

@@ -36,14 +36,18 @@ int coord_home(struct coordinator *c, struct coord_group *g, struct plog **ret)
 
 int coord_append(struct coordinator *c, struct coord_group *g, struct record *recs, uint32_t cnt)
 {
+	bool nowait = c->b->disk->nowait;
 	struct plog_appended done;
 	struct plog *log;
 	int r = coord_home(c, g, &log);
 
 	if (r)
 		return r;
-	/* Past the disk reserve: it is kept for this. */
+	/* It may come in the middle of a read that must not wait. Past the disk reserve, which is
+	 * kept for this. */
+	c->b->disk->nowait = false;
 	r = store_append_internal(c->b->store, log, c->b->now_ms, recs, cnt, &done);
+	c->b->disk->nowait = nowait;
 	if (!r && c->b->fs)
 		fs_wake(c->b->fs, g->home);
 	return r;
@@ -119,7 +123,7 @@ static int write_offsets(struct coordinator *c, struct coord_group *g,
 			 const struct group_offset *offsets, uint32_t cnt, bool ends_intent)
 {
 	uint32_t n = 0;
-	int r = group_offset_reserve(g->core, cnt);
+	int r = group_offset_reserve(g->core, offsets, cnt);
 
 	if (!r)
 		r = make_room(c, cnt + 1);
@@ -271,6 +275,19 @@ static int load_offset(struct coord_group *g, const struct group_key *k, const s
 	return group_offset_put(g->core, &o);
 }
 
+static int load_state(struct coordinator *c, struct coord_group *g, const struct record *rec)
+{
+	int r;
+
+	if (rec->value_len == RECORD_NULL)
+		return 0;
+	r = group_state_load(g->core, rec->value, rec->value_len, c->b->mono_us / 1000);
+	/* Members that the stop took were there until now; else it was empty since it was written. */
+	if (!r)
+		g->emptied_ms = group_is_unsettled(g->core) ? c->b->now_ms : rec->timestamp_ms;
+	return r;
+}
+
 static int load_intent(struct loader *l, struct coord_group *g, const struct group_key *k,
 		       const struct record *rec)
 {
@@ -312,10 +329,7 @@ static int load_record(struct loader *l, const struct record *rec)
 	case GROUP_KEY_OFFSET:
 		return load_offset(g, &k, rec);
 	case GROUP_KEY_STATE:
-		return rec->value_len == RECORD_NULL
-			       ? 0
-			       : group_state_load(g->core, rec->value, rec->value_len,
-						  l->c->b->mono_us / 1000);
+		return load_state(l->c, g, rec);
 	case GROUP_KEY_INTENT:
 		return load_intent(l, g, &k, rec);
 	}

@@ -427,6 +427,12 @@ static int begin(void *ctx, struct be_member *m, int32_t tgid, struct be_why *wh
 	return m->slot == GROUP_NONE ? begin(ctx, m, tgid, why) : r == -ESTALE ? r : 0;
 }
 
+static bool refuses(void *ctx, struct be_member *m)
+{
+	(void)ctx;
+	return m->g->be.deleted || m->slot == GROUP_NONE;
+}
+
 static void waits(void *ctx, struct be_member *m)
 {
 	struct coordinator *c = coordinator_of(ctx);
@@ -658,6 +664,7 @@ void coord_members_backend(struct backend *ret)
 	ret->member_join = write_join;
 	ret->member_close = close_member;
 	ret->member_begin = begin;
+	ret->member_refuses = refuses;
 	ret->member_waits = waits;
 	ret->member_interrupted = interrupted;
 	ret->member_answered = answered;

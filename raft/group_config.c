@@ -14,7 +14,7 @@ static const char *const reset_choices[] = { "earliest", "latest", "none", NULL 
 static const char *const commit_choices[] = { "next-read", "on-read", "manual", NULL };
 
 /* clang-format off */
-const struct setting group_settings[GROUP_SETTING_CNT] = {
+const struct setting group_setting_table[GROUP_SETTING_CNT] = {
 	[GROUP_ASSIGNMENT_STRATEGY] = {
 		.name = "assignment.strategy", .type = SETTING_CHOICE,
 		.choices = strategy_choices, .def = STRATEGY_COOPERATIVE_STICKY, FIELD(strategy),
@@ -101,11 +101,11 @@ static int check_dlq(const char *text, size_t len, char ret_sentence[SENTENCE_MA
 static int parse_line(const struct setting_line *l, struct group_change *ret,
 		      char ret_sentence[SENTENCE_MAX])
 {
-	int idx = setting_find(group_settings, GROUP_SETTING_CNT, l->name, l->name_len), err = 0;
+	int idx = setting_find(group_setting_table, GROUP_SETTING_CNT, l->name, l->name_len), err = 0;
 	struct group_change c = { 0 };
 
 	if (idx < 0)
-		return setting_refuse_unknown(group_settings, GROUP_SETTING_CNT, refusals,
+		return setting_refuse_unknown(group_setting_table, GROUP_SETTING_CNT, refusals,
 					      ARRAY_CNT(refusals), l->name, l->name_len,
 					      ret_sentence);
 	c.setting = (enum group_setting)idx;
@@ -115,7 +115,7 @@ static int parse_line(const struct setting_line *l, struct group_change *ret,
 		c.text_len = l->value_len;
 		err = check_dlq(c.text, c.text_len, ret_sentence);
 	} else if (!c.reset) {
-		err = setting_parse(&group_settings[idx], l->value, l->value_len, &c.num,
+		err = setting_parse(&group_setting_table[idx], l->value, l->value_len, &c.num,
 				    ret_sentence);
 	}
 	if (!err)
@@ -156,7 +156,7 @@ int group_change_check(const struct group_change *change, char ret_sentence[SENT
 
 	if ((unsigned)change->setting >= GROUP_SETTING_CNT)
 		return sentence_refuse(ret_sentence, "no such setting");
-	s = &group_settings[change->setting];
+	s = &group_setting_table[change->setting];
 	if (s->type == SETTING_TEXT)
 		return check_dlq(change->text, change->text_len, ret_sentence);
 	if (!change->reset && !setting_is_valid(s, change->num))
@@ -199,7 +199,7 @@ int group_changes_fit(const char *group, const struct group_config *own,
 
 void group_config_put(struct group_config *own, const struct group_change *change)
 {
-	const struct setting *s = &group_settings[change->setting];
+	const struct setting *s = &group_setting_table[change->setting];
 	bool reset = change->reset;
 
 	PRE(change->setting < GROUP_SETTING_CNT);
@@ -225,7 +225,7 @@ void group_config_merge(const struct group_config *own, struct group_config *ret
 	struct group_config c = { .set = own->set, .dlq = own->dlq };
 
 	for (unsigned i = 0; i < GROUP_SETTING_CNT; i++) {
-		const struct setting *s = &group_settings[i];
+		const struct setting *s = &group_setting_table[i];
 
 		if (s->type != SETTING_TEXT)
 			*setting_num(s, &c) = own->set >> i & 1 ? setting_get_num(s, own) : s->def;
@@ -250,7 +250,7 @@ void group_config_print(const struct group_config *effective, const char *group,
 		*dlq = '\0';
 	for (unsigned round = 0; round < 2; round++) {
 		for (unsigned i = 0; i < GROUP_SETTING_CNT; i++) {
-			const struct setting *s = &group_settings[i];
+			const struct setting *s = &group_setting_table[i];
 
 			if ((effective->set >> i & 1) == round)
 				continue;

@@ -54,7 +54,7 @@ struct group_config {
 static_assert(GROUP_SETTING_CNT <= 32, "struct group_config.set has a bit for each");
 
 /* The table, indexed by enum group_setting. */
-extern const struct setting group_settings[GROUP_SETTING_CNT];
+extern const struct setting group_setting_table[GROUP_SETTING_CNT];
 
 /* One setting to change. */
 struct group_change {

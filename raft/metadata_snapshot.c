@@ -82,11 +82,11 @@ static void put_group(struct buf *out, const struct metadata_group *g)
 
 		if (!(g->own.set >> i & 1))
 			continue;
-		if (group_settings[i].type == SETTING_TEXT) {
+		if (group_setting_table[i].type == SETTING_TEXT) {
 			c.text = g->own.dlq;
 			c.text_len = strlen(c.text);
 		} else {
-			c.num = setting_get_num(&group_settings[i], &g->own);
+			c.num = setting_get_num(&group_setting_table[i], &g->own);
 		}
 		metadata_put_group_change(out, &c);
 	}
@@ -222,7 +222,7 @@ static int get_group_own(struct cursor *c, struct metadata_group *g)
 		if (err)
 			return err;
 		if (change.reset ||
-		    !is_canonical(&group_settings[change.setting], change.num, change.text_len) ||
+		    !is_canonical(&group_setting_table[change.setting], change.num, change.text_len) ||
 		    group_change_check(&change, sentence) || g->own.set >> change.setting)
 			return -EBADMSG;
 		group_config_put(&g->own, &change);

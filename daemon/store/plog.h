@@ -46,6 +46,7 @@ struct plog_config {
 	int64_t retention_ms, retention_bytes;
 	uint32_t index_interval_bytes;
 	bool log_append_time; /* message.timestamp.type */
+	bool compact;	      /* cleanup.policy: the newest record of each key stays */
 };
 
 /* A place in the log between two appends: everything before it is meant. Of a log without segments
