@@ -36,6 +36,7 @@ store_SRC := daemon/store/record.c daemon/store/json.c daemon/store/json_text.c 
 io_SRC := daemon/io/disk.c daemon/io/ring.c daemon/io/pool.c
 raft_SRC := raft/setting.c raft/topic_config.c raft/metadata_cmd.c raft/metadata.c \
 	raft/metadata_snapshot.c
+groups_SRC := daemon/groups/assign.c daemon/groups/assign_sticky.c daemon/groups/assign_flow.c
 fusefs_SRC := fusefs/errors.c fusefs/lock.c fusefs/view.c fusefs/node.c fusefs/handle.c \
 	fusefs/fs.c fusefs/produce.c fusefs/partition.c \
 	fusefs/consume.c fusefs/window.c fusefs/text.c fusefs/ops_name.c fusefs/ops_file.c \
@@ -55,6 +56,7 @@ unit_store_TESTS := tests/unit/test_json.c tests/unit/test_debt.c tests/unit/tes
 	tests/unit/test_checkpoint.c tests/unit/test_store.c tests/unit/test_store_end.c
 unit_io_TESTS := tests/unit/test_overlay.c tests/unit/test_io_disk.c
 unit_raft_TESTS := tests/unit/test_topic_config.c tests/unit/test_metadata.c
+unit_groups_TESTS := tests/unit/test_assign.c tests/unit/test_assign_sticky.c
 unit_fusefs_TESTS := tests/unit/test_errors.c tests/unit/test_lock.c tests/unit/test_view.c
 unit_daemon_TESTS := tests/unit/test_config.c tests/unit/test_options.c \
 	tests/unit/test_metalog.c
@@ -77,18 +79,20 @@ golden_SRC := tests/golden/make_golden.c
 # The programs of tests/bench.
 bench_SRC := tests/bench/ref.c tests/bench/client.c tests/bench/client_wake.c tests/bench/fill.c
 
-LAYERS := base store io raft fusefs daemon
+LAYERS := base store io raft groups fusefs daemon
 # The archives of a layer's programs and what they need, upper ones first, as the linker wants it.
 base_NEEDS := base
 store_NEEDS := store base
 io_NEEDS := io store base
 raft_NEEDS := raft store base
+groups_NEEDS := groups base
 fusefs_NEEDS := fusefs store base
-daemon_NEEDS := daemon fusefs raft io store base
+daemon_NEEDS := daemon fusefs groups raft io store base
 base_LIBS := -lxxhash
 store_LIBS := -lyajl -lzstd
 io_LIBS := -luring -lpthread
 raft_LIBS :=
+groups_LIBS :=
 fusefs_LIBS := -lfuse3
 daemon_LIBS :=
 
