@@ -36,7 +36,10 @@ store_SRC := daemon/store/record.c daemon/store/json.c daemon/store/json_text.c 
 io_SRC := daemon/io/disk.c daemon/io/ring.c daemon/io/pool.c
 raft_SRC := raft/setting.c raft/topic_config.c raft/metadata_cmd.c raft/metadata.c \
 	raft/metadata_snapshot.c
-groups_SRC := daemon/groups/assign.c daemon/groups/assign_sticky.c daemon/groups/assign_flow.c
+groups_SRC := daemon/groups/assign.c daemon/groups/assign_sticky.c daemon/groups/assign_flow.c \
+	daemon/groups/group_table.c daemon/groups/group_subs.c daemon/groups/group_shares.c \
+	daemon/groups/group_members.c daemon/groups/group_settle.c daemon/groups/group_offsets.c \
+	daemon/groups/group.c
 fusefs_SRC := fusefs/errors.c fusefs/lock.c fusefs/view.c fusefs/node.c fusefs/handle.c \
 	fusefs/fs.c fusefs/produce.c fusefs/partition.c \
 	fusefs/consume.c fusefs/window.c fusefs/text.c fusefs/ops_name.c fusefs/ops_file.c \
