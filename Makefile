@@ -62,7 +62,8 @@ unit_store_TESTS := tests/unit/test_json.c tests/unit/test_debt.c tests/unit/tes
 	tests/unit/test_plog_damage.c tests/unit/test_journal.c \
 	tests/unit/test_checkpoint.c tests/unit/test_store.c tests/unit/test_store_end.c
 unit_io_TESTS := tests/unit/test_overlay.c tests/unit/test_io_disk.c
-unit_raft_TESTS := tests/unit/test_topic_config.c tests/unit/test_metadata.c
+unit_raft_TESTS := tests/unit/test_topic_config.c tests/unit/test_group_config.c \
+	tests/unit/test_metadata.c tests/unit/test_metadata_group.c
 unit_groups_TESTS := tests/unit/test_assign.c tests/unit/test_assign_sticky.c \
 	tests/unit/test_group.c tests/unit/test_group_members.c tests/unit/test_group_offsets.c
 unit_fusefs_TESTS := tests/unit/test_errors.c tests/unit/test_lock.c tests/unit/test_view.c

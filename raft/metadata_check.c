@@ -131,8 +131,12 @@ static int check_changes(const char *topic, uint32_t partition_cnt, const struct
 
 		if (err)
 			return err;
-		if (c->setting != TOPIC_NUM_PARTITIONS || c->num >= partition_cnt)
+		if (c->setting != TOPIC_NUM_PARTITIONS)
 			continue;
+		if (c->num >= partition_cnt) {
+			partition_cnt = (uint32_t)c->num;
+			continue;
+		}
 		sentence_refuse(ret_sentence, "num.partitions only grows: it is %u, and %s%lld",
 				partition_cnt, c->reset ? "the default is " : "cannot be ",
 				(long long)c->num);

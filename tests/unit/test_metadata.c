@@ -240,6 +240,7 @@ static void test_only_internal_topics_are_compacted(void **state)
 static void test_partitions_only_grow(void **state)
 {
 	struct metadata *md = fresh();
+	struct metadata_cmd cmd;
 
 	assert_int_equal(create(md, "t", 1), 0);
 	assert_int_equal(set_num(md, "t", TOPIC_NUM_PARTITIONS, false, 4), 0);
@@ -251,6 +252,13 @@ static void test_partitions_only_grow(void **state)
 	assert_int_equal(set_num(md, "t", TOPIC_NUM_PARTITIONS, false, 1 << 20), -EINVAL);
 	assert_int_equal(set_num(md, "t", TOPIC_NUM_PARTITIONS, true, 4), 0);
 	assert_int_equal(metadata_find_topic(md, "t")->own.set, 0);
+	assert_int_equal(metadata_find_topic(md, "t")->partition_cnt, 4);
+	/* Nor within one command. */
+	cmd = topic_cmd(md, "t", METADATA_CONFIG);
+	cmd.change_cnt = 2;
+	cmd.changes[0] = (struct topic_change){ .setting = TOPIC_NUM_PARTITIONS, .num = 6 };
+	cmd.changes[1] = (struct topic_change){ .setting = TOPIC_NUM_PARTITIONS, .num = 5 };
+	assert_int_equal(apply(md, &cmd), -EPERM);
 	assert_int_equal(metadata_find_topic(md, "t")->partition_cnt, 4);
 	metadata_free(md);
 }
@@ -460,10 +468,27 @@ static void random_changes(struct metadata_cmd *cmd)
 	}
 }
 
+static void random_group_changes(struct metadata_cmd *cmd)
+{
+	cmd->group_change_cnt = dice(4);
+	for (unsigned i = 0; i < cmd->group_change_cnt; i++) {
+		struct group_change *c = &cmd->group_changes[i];
+
+		c->setting = (enum group_setting)dice(GROUP_SETTING_CNT);
+		c->reset = !dice(3);
+		c->num = dice(2) ? dice(5) : 98 + dice(5);
+		if (c->setting == GROUP_DLQ && !c->reset) {
+			c->num = 0;
+			c->text = "dead.letters";
+			c->text_len = dice(13);
+		}
+	}
+}
+
 static struct metadata_cmd random_cmd(void)
 {
 	static const char letters[] = "ab._-";
-	struct metadata_cmd cmd = { .kind = (enum metadata_kind)(1 + dice(6)),
+	struct metadata_cmd cmd = { .kind = (enum metadata_kind)(1 + dice(11)),
 				    .time_ms = (int64_t)dice(1000),
 				    .partition_cnt = dice(4),
 				    .uid = dice(3),
@@ -476,11 +501,18 @@ static struct metadata_cmd random_cmd(void)
 
 	for (unsigned i = 0; i < name_len; i++)
 		cmd.name[i] = letters[dice(5)];
+	if (cmd.kind == METADATA_GROUP_CREATE && name_len)
+		cmd.name[0] = " g/\n"[dice(4)];
+	if (cmd.kind == METADATA_CREATE_INTERNAL && dice(2))
+		snprintf(cmd.name, sizeof(cmd.name), "__consumer_offsets");
 	le32_store(cmd.topic_id, dice(60));
+	le32_store(cmd.group_id, dice(60));
 	cmd.directory_id[3] = (uint8_t)dice(5);
 	snprintf(cmd.rack, sizeof(cmd.rack), "rack%u", dice(3));
-	if (cmd.kind == METADATA_CONFIG)
+	if (cmd.kind == METADATA_CONFIG || cmd.kind == METADATA_CREATE_INTERNAL)
 		random_changes(&cmd);
+	if (cmd.kind == METADATA_GROUP_CONFIG)
+		random_group_changes(&cmd);
 	cmd.origin.directory_id[0] = (uint8_t)dice(4);
 	cmd.origin.incarnation = dice(40) / 39;
 	cmd.origin.number = dice(4000);
@@ -515,6 +547,7 @@ static void run_replicas(uint64_t seed)
 	assert_true(is_same(a, b));
 	assert_true(metadata_generation(a) > 100);
 	assert_true(metadata_topic_cnt(a) > 0);
+	assert_true(metadata_group_cnt(a) > 0);
 	for (uint32_t i = 0; i + 1 < metadata_topic_cnt(a); i++)
 		assert_true(strcmp(metadata_topic_at(a, i)->name,
 				   metadata_topic_at(a, i + 1)->name) < 0);
