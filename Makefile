@@ -28,7 +28,8 @@ store_SRC := daemon/store/record.c daemon/store/json.c daemon/store/json_text.c 
 	daemon/store/disk.c daemon/store/format.c daemon/store/debt.c \
 	daemon/store/index.c daemon/store/segment.c daemon/store/plog.c daemon/store/plog_scan.c \
 	daemon/store/plog_read.c daemon/store/plog_find.c daemon/store/plog_retain.c \
-	daemon/store/plog_open.c daemon/store/journal.c daemon/store/checkpoint.c \
+	daemon/store/plog_open.c daemon/store/plog_clean.c daemon/store/clean.c \
+	daemon/store/cleaner.c daemon/store/cleaning.c daemon/store/journal.c daemon/store/checkpoint.c \
 	daemon/store/files.c daemon/store/recovery.c daemon/store/sync.c \
 	daemon/store/journaling.c daemon/store/upkeep.c daemon/store/snapshot.c \
 	daemon/store/delete.c daemon/store/store.c \
@@ -59,7 +60,7 @@ unit_base_TESTS := tests/unit/test_buf.c tests/unit/test_hash.c tests/unit/test_
 	tests/unit/test_rfc3339.c tests/unit/test_utf8.c
 unit_store_TESTS := tests/unit/test_json.c tests/unit/test_debt.c tests/unit/test_format.c \
 	tests/unit/test_index.c tests/unit/test_plog.c \
-	tests/unit/test_plog_damage.c tests/unit/test_journal.c \
+	tests/unit/test_plog_damage.c tests/unit/test_clean.c tests/unit/test_journal.c \
 	tests/unit/test_checkpoint.c tests/unit/test_store.c tests/unit/test_store_end.c
 unit_io_TESTS := tests/unit/test_overlay.c tests/unit/test_io_disk.c
 unit_raft_TESTS := tests/unit/test_topic_config.c tests/unit/test_group_config.c \

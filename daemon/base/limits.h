@@ -54,4 +54,10 @@ static_assert(ATOMIC_WRITE_MAX == 255 * 4096, "255 pages");
 /* Partitions that owe the description of single plain lines at one time. */
 #define DEBT_SLOT_CNT 4096U
 
+/* Slots of the map by which a log is cleaned, 24 bytes each; three quarters are used. What has more
+ * keys takes several passes. */
+#define CLEAN_SLOTS_MAX (1U << 20)
+/* So many bytes are cleaned at a time by the thread that also serves: well below a millisecond. */
+#define CLEAN_SLICE_BYTES (128U * 1024U)
+
 #endif

@@ -263,6 +263,7 @@ void store_free(struct store *s)
 	s->disk->relieve = NULL;
 	for (unsigned i = 0; i < STORE_WRITE_OUTS; i++)
 		segment_unref(s->outs[i].seg);
+	cleaner_free(s->clean.cleaner);
 	parts_free(s, &s->parts);
 	parts_free(s, &s->gone);
 	notes_free(&s->notes);
@@ -667,7 +668,7 @@ static void store_drain(struct store *s)
 		if (!req || req->owner != STORE_OWNER)
 			continue;
 		s->reqs_under_way--;
-		if (req->res < 0 && req != &s->make_req)
+		if (req->res < 0 && req != &s->make_req && req->op != DISK_OP_READ)
 			store_fail(s, (int)req->res, "sync", "what was under way");
 	}
 }
@@ -679,8 +680,7 @@ int store_close(struct store *s, int64_t now_ms)
 
 	s->disk->nowait = false;
 	store_drain(s);
-	if (s->failed)
-		err = -EIO;
+	err = s->failed ? -EIO : clean_stop(s);
 	LIST_FOREACH(node, &s->parts) {
 		struct part *part = LIST_ENTRY(node, struct part, all);
 
