@@ -128,6 +128,7 @@ static void log_config(const struct topic_config *c, struct plog_config *ret)
 				     .retention_bytes = c->retention_bytes,
 				     .index_interval_bytes = (uint32_t)c->index_interval_bytes,
 				     .compact = c->cleanup_policy == CLEANUP_COMPACT,
+				     .delete_retention_ms = c->delete_retention_ms,
 				     .log_append_time = c->timestamp_type == TIMESTAMP_LOG_APPEND };
 }
 
