@@ -41,7 +41,7 @@ raft_SRC := raft/setting.c raft/topic_config.c raft/group_config.c raft/catalog.
 groups_SRC := daemon/groups/assign.c daemon/groups/assign_sticky.c daemon/groups/assign_flow.c \
 	daemon/groups/group_table.c daemon/groups/group_subs.c daemon/groups/group_shares.c \
 	daemon/groups/group_members.c daemon/groups/group_settle.c daemon/groups/group_offsets.c \
-	daemon/groups/group.c
+	daemon/groups/group.c daemon/groups/group_record.c
 fusefs_SRC := fusefs/errors.c fusefs/lock.c fusefs/view.c fusefs/node.c fusefs/handle.c \
 	fusefs/fs.c fusefs/produce.c fusefs/partition.c \
 	fusefs/answer.c fusefs/consume.c fusefs/window.c fusefs/text.c fusefs/ops_name.c fusefs/ops_file.c \
@@ -66,7 +66,8 @@ unit_io_TESTS := tests/unit/test_overlay.c tests/unit/test_io_disk.c
 unit_raft_TESTS := tests/unit/test_topic_config.c tests/unit/test_group_config.c \
 	tests/unit/test_metadata.c tests/unit/test_metadata_group.c
 unit_groups_TESTS := tests/unit/test_assign.c tests/unit/test_assign_sticky.c \
-	tests/unit/test_group.c tests/unit/test_group_members.c tests/unit/test_group_offsets.c
+	tests/unit/test_group.c tests/unit/test_group_members.c tests/unit/test_group_offsets.c \
+	tests/unit/test_group_record.c
 unit_fusefs_TESTS := tests/unit/test_errors.c tests/unit/test_lock.c tests/unit/test_view.c
 unit_daemon_TESTS := tests/unit/test_config.c tests/unit/test_options.c \
 	tests/unit/test_metalog.c

@@ -54,10 +54,10 @@ MUST_CHECK int group_intent_decode(const void *data, size_t len, struct group_in
 void group_state_encode(const struct group *g, uint32_t broker, uint64_t incarnation,
 			struct buf *out);
 /*
- * Takes over what a record says, into a group without members (a later record replaces an earlier
- * one). Nobody is connected: static members are GROUP_AWAY with a fresh session timeout, the others
- * are left out, and what they held has no holder. -EBADMSG, -EPROTONOSUPPORT, -ENOMEM: g is as it
- * was, but perhaps empty.
+ * Takes over what a record says, into a group without connected members (a later record replaces an
+ * earlier one). Nobody is connected: static members are GROUP_AWAY with a fresh session timeout,
+ * the others are left out, and what they held has no holder; where there were such, the group is
+ * unsettled. -EBADMSG, -EPROTONOSUPPORT, -ENOMEM: g is as it was.
  */
 MUST_CHECK int group_state_load(struct group *g, const void *data, size_t len, int64_t now_ms);
 
