@@ -28,14 +28,20 @@ store_SRC := daemon/store/record.c daemon/store/json.c daemon/store/json_text.c 
 	daemon/store/disk.c daemon/store/format.c daemon/store/debt.c \
 	daemon/store/index.c daemon/store/segment.c daemon/store/plog.c daemon/store/plog_scan.c \
 	daemon/store/plog_read.c daemon/store/plog_find.c daemon/store/plog_retain.c \
-	daemon/store/plog_open.c daemon/store/journal.c daemon/store/checkpoint.c \
+	daemon/store/plog_open.c daemon/store/plog_clean.c daemon/store/clean.c \
+	daemon/store/cleaner.c daemon/store/cleaning.c daemon/store/journal.c daemon/store/checkpoint.c \
 	daemon/store/files.c daemon/store/recovery.c daemon/store/sync.c \
 	daemon/store/journaling.c daemon/store/upkeep.c daemon/store/snapshot.c \
 	daemon/store/delete.c daemon/store/store.c \
 	daemon/store/overlay.c
 io_SRC := daemon/io/disk.c daemon/io/ring.c daemon/io/pool.c
-raft_SRC := raft/setting.c raft/topic_config.c raft/metadata_cmd.c raft/metadata.c \
+raft_SRC := raft/setting.c raft/topic_config.c raft/group_config.c raft/catalog.c \
+	raft/metadata_cmd.c raft/metadata.c raft/metadata_check.c raft/metadata_forwarder.c \
 	raft/metadata_snapshot.c
+groups_SRC := daemon/groups/assign.c daemon/groups/assign_sticky.c daemon/groups/assign_flow.c \
+	daemon/groups/group_table.c daemon/groups/group_subs.c daemon/groups/group_shares.c \
+	daemon/groups/group_members.c daemon/groups/group_settle.c daemon/groups/group_offsets.c \
+	daemon/groups/group.c daemon/groups/group_record.c
 fusefs_SRC := fusefs/errors.c fusefs/lock.c fusefs/view.c fusefs/node.c fusefs/handle.c \
 	fusefs/fs.c fusefs/produce.c fusefs/partition.c \
 	fusefs/answer.c fusefs/consume.c fusefs/window.c fusefs/text.c \
@@ -43,6 +49,9 @@ fusefs_SRC := fusefs/errors.c fusefs/lock.c fusefs/view.c fusefs/node.c fusefs/h
 	fusefs/member.c fusefs/member_span.c fusefs/member_lines.c fusefs/member_window.c \
 	fusefs/session.c
 daemon_SRC := daemon/config.c daemon/options.c daemon/metalog.c daemon/broker.c \
+	daemon/broker_topics.c daemon/coordinator.c daemon/coordinator_log.c \
+	daemon/coordinator_member.c daemon/coordinator_offset.c daemon/coordinator_letter.c \
+	daemon/coordinator_text.c daemon/coordinator_metrics.c \
 	daemon/broker_text.c daemon/metrics.c daemon/round.c daemon/loop.c daemon/walk.c \
 	daemon/offline.c daemon/verify.c daemon/verify_segment.c daemon/verify_files.c \
 	daemon/dump.c daemon/top.c daemon/bench.c
@@ -53,10 +62,14 @@ unit_base_TESTS := tests/unit/test_buf.c tests/unit/test_hash.c tests/unit/test_
 	tests/unit/test_rfc3339.c tests/unit/test_utf8.c
 unit_store_TESTS := tests/unit/test_json.c tests/unit/test_debt.c tests/unit/test_format.c \
 	tests/unit/test_index.c tests/unit/test_plog.c \
-	tests/unit/test_plog_damage.c tests/unit/test_journal.c \
+	tests/unit/test_plog_damage.c tests/unit/test_clean.c tests/unit/test_journal.c \
 	tests/unit/test_checkpoint.c tests/unit/test_store.c tests/unit/test_store_end.c
 unit_io_TESTS := tests/unit/test_overlay.c tests/unit/test_io_disk.c
-unit_raft_TESTS := tests/unit/test_topic_config.c tests/unit/test_metadata.c
+unit_raft_TESTS := tests/unit/test_topic_config.c tests/unit/test_group_config.c \
+	tests/unit/test_metadata.c tests/unit/test_metadata_group.c
+unit_groups_TESTS := tests/unit/test_assign.c tests/unit/test_assign_sticky.c \
+	tests/unit/test_group.c tests/unit/test_group_members.c tests/unit/test_group_offsets.c \
+	tests/unit/test_group_record.c
 unit_fusefs_TESTS := tests/unit/test_errors.c tests/unit/test_lock.c tests/unit/test_view.c
 unit_daemon_TESTS := tests/unit/test_config.c tests/unit/test_options.c \
 	tests/unit/test_metalog.c
@@ -79,18 +92,20 @@ golden_SRC := tests/golden/make_golden.c
 # The programs of tests/bench.
 bench_SRC := tests/bench/ref.c tests/bench/client.c tests/bench/client_wake.c tests/bench/fill.c
 
-LAYERS := base store io raft fusefs daemon
+LAYERS := base store io raft groups fusefs daemon
 # The archives of a layer's programs and what they need, upper ones first, as the linker wants it.
 base_NEEDS := base
 store_NEEDS := store base
 io_NEEDS := io store base
 raft_NEEDS := raft store base
+groups_NEEDS := groups base
 fusefs_NEEDS := fusefs store base
-daemon_NEEDS := daemon fusefs raft io store base
+daemon_NEEDS := daemon fusefs groups raft io store base
 base_LIBS := -lxxhash
 store_LIBS := -lyajl -lzstd
 io_LIBS := -luring -lpthread
 raft_LIBS :=
+groups_LIBS :=
 fusefs_LIBS := -lfuse3
 daemon_LIBS :=
 

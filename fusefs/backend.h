@@ -20,6 +20,7 @@ struct be_partition {
 	struct be_topic *topic;
 	uint32_t number;
 	struct plog *log; /* NULL until be->open_log() */
+	int64_t first_offset; /* of what is appended in this life, where log is */
 	/* fusefs: parked reads and poll handles that wait for more of this partition */
 	struct list waiting;
 	struct list feeds; /* fusefs: group streams that hold it */
@@ -45,6 +46,7 @@ struct be_topic {
 	int64_t ts_before_max_ms, ts_after_max_ms; /* message.timestamp.*.max.ms */
 	char **hot_keys;			   /* hot_key_cnt of them */
 	uint32_t hot_key_cnt;
+	bool internal; /* the broker's own: nobody else writes, changes or deletes it */
 	bool deleted;
 	unsigned refs;
 	/* fusefs: the sticky partition of `all` and how much it has taken */

@@ -1,5 +1,7 @@
 #include "raft/setting.h"
 
+#include "daemon/base/utf8.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,14 +17,21 @@ static int shown(size_t len)
 
 int sentence_refuse(char ret_sentence[SENTENCE_MAX], const char *fmt, ...)
 {
+	uint8_t *c = (uint8_t *)ret_sentence;
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(ret_sentence, SENTENCE_MAX, fmt, ap);
 	va_end(ap);
-	for (char *c = ret_sentence; *c; c++)
-		if (*c < ' ' || *c == 0x7f)
-			*c = '?';
+	while (*c) {
+		size_t len = utf8_char_len(c, strlen((char *)c));
+
+		/* C2 and a byte below A0 are the control characters beyond ASCII. */
+		if (!len || *c < ' ' || *c == 0x7f || (*c == 0xc2 && c[1] < 0xa0))
+			*c++ = '?';
+		else
+			c += len;
+	}
 	return -EINVAL;
 }
 
@@ -47,12 +56,17 @@ static bool parse_num(const char *text, size_t len, int64_t *ret)
 	return true;
 }
 
+static bool is_offered(const struct setting *s, unsigned i)
+{
+	return s->choices[i] && (!s->offered_cnt || i < s->offered_cnt);
+}
+
 static bool parse_choice(const struct setting *s, const char *text, size_t len, int64_t *ret)
 {
-	for (int i = 0; s->choices[i]; i++) {
+	for (unsigned i = 0; is_offered(s, i); i++) {
 		if (strlen(s->choices[i]) != len || memcmp(s->choices[i], text, len))
 			continue;
-		*ret = i;
+		*ret = (int64_t)i;
 		return true;
 	}
 	return false;
@@ -125,9 +139,9 @@ void setting_print_bounds(const struct setting *s, struct buf *out)
 			buf_printf(out, "%" PRId64 " to %" PRId64, s->min, s->max);
 		break;
 	case SETTING_CHOICE:
-		for (int i = 0; s->choices[i]; i++)
+		for (unsigned i = 0; is_offered(s, i); i++)
 			buf_printf(out, "%s%s", i ? " | " : "", s->choices[i]);
-		if (!s->choices[1])
+		if (!is_offered(s, 1))
 			buf_put_str(out, " only");
 		break;
 	case SETTING_TEXT:
@@ -198,6 +212,27 @@ const char *setting_nearest(const struct setting *table, size_t cnt, const char 
 		nearest = table[i].name;
 	}
 	return nearest;
+}
+
+int setting_refuse_unknown(const struct setting *table, size_t cnt,
+			   const struct setting_refusal *refusals, size_t refusal_cnt,
+			   const char *name, size_t len, char ret_sentence[SENTENCE_MAX])
+{
+	const struct setting_refusal *r =
+		setting_find_refusal(refusals, refusal_cnt, name, len, "", 0);
+	const char *nearest;
+
+	if (r)
+		return sentence_refuse(ret_sentence, "%s: %s", r->name, r->why);
+	nearest = setting_nearest(table, cnt, name, len);
+	if (nearest)
+		return sentence_refuse(ret_sentence,
+				       "unknown setting \"%.*s\"; settings are listed by cat config"
+				       " (did you mean \"%s\"?)",
+				       shown(len), name, nearest);
+	return sentence_refuse(ret_sentence,
+			       "unknown setting \"%.*s\"; settings are listed by cat config",
+			       shown(len), name);
 }
 
 static bool is_space(char c)

@@ -20,6 +20,14 @@ uint64_t hash_xxh3_seed(const void *data, size_t len, uint64_t seed)
 	return XXH3_64bits_withSeed(data, len, seed);
 }
 
+void hash_xxh3_128(const void *data, size_t len, uint64_t seed, uint64_t ret[2])
+{
+	XXH128_hash_t h = XXH3_128bits_withSeed(data, len, seed);
+
+	ret[0] = h.low64;
+	ret[1] = h.high64;
+}
+
 /* The library's state is opaque here and aligned by its own allocator. */
 struct hash_run *hash_run_new(void)
 {

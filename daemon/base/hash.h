@@ -13,6 +13,9 @@
 uint64_t hash_xxh3(const void *data, size_t len);
 uint64_t hash_xxh3_seed(const void *data, size_t len, uint64_t seed);
 
+/* XXH3-128: the low and the high half. For telling keys apart in memory; it is in no file. */
+void hash_xxh3_128(const void *data, size_t len, uint64_t seed, uint64_t ret[2]);
+
 /* A running XXH3-64 (seed 0): hash_run_get() over pieces equals hash_xxh3() over their
  * concatenation. */
 struct hash_run;

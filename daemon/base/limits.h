@@ -30,6 +30,9 @@ static_assert(ATOMIC_WRITE_MAX == 255 * 4096, "255 pages");
 #define TOPIC_DIR_MAX 272
 #define TOPIC_CNT_MAX (1U << 16)
 #define PARTITION_CNT_MAX (1U << 16)
+/* The same for consumer groups: their names may be parts of topics' names (GROUP.dlq). */
+#define GROUP_NAME_MAX TOPIC_NAME_MAX
+#define GROUP_CNT_MAX (1U << 16)
 /* Largest name that the mount resolves (NAME_MAX of Linux). */
 #define NODE_NAME_MAX 255
 
@@ -50,5 +53,11 @@ static_assert(ATOMIC_WRITE_MAX == 255 * 4096, "255 pages");
 
 /* Partitions that owe the description of single plain lines at one time. */
 #define DEBT_SLOT_CNT 4096U
+
+/* Slots of the map by which a log is cleaned, 24 bytes each; three quarters are used. What has more
+ * keys takes several passes. */
+#define CLEAN_SLOTS_MAX (1U << 20)
+/* So many bytes are cleaned at a time by the thread that also serves: well below a millisecond. */
+#define CLEAN_SLICE_BYTES (128U * 1024U)
 
 #endif

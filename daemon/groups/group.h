@@ -26,7 +26,8 @@
  * A committed offset moves back only where group_check_commit() allowed it.
  *
  * Members are slots (small numbers, used again); whoever keeps one learns from GROUP_EVENT_EXPELLED
- * and GROUP_EVENT_FENCED that it is not its own any more.
+ * and GROUP_EVENT_FENCED that it is not its own any more. Until that event is taken, or the slot
+ * left, the slot is nobody's: it holds nothing, and signs of life of it say nothing.
  */
 #ifndef TOPICFS_GROUPS_GROUP_H
 #define TOPICFS_GROUPS_GROUP_H
@@ -42,12 +43,18 @@
 #define GROUP_NONE UINT32_MAX /* no slot */
 /* Members of one group. A state record names them all, and must fit into one append. */
 #define GROUP_MEMBER_MAX 4096U
-#define GROUP_ID_MAX 249 /* of group names, member ids, instances: bytes */
-#define GROUP_TOPIC_MAX 1024U /* topics that one member subscribes by name */
+#define GROUP_ID_MAX 249	/* of group names, member ids, instances: bytes */
+#define GROUP_TOPIC_MAX 1024U	/* topics that one member subscribes by name */
+#define GROUP_PATTERN_MAX 1024U /* bytes of a pattern */
+/* What the texts of all members may take in a state record: a join beyond it is refused. */
+#define GROUP_TEXT_MAX (8U << 20)
+/* Partitions of all topics that a group subscribes. A state record with all of these is below the
+ * largest message. */
+#define GROUP_SHARE_MAX (1U << 20)
 
 enum group_state {
 	GROUP_EMPTY,
-	GROUP_PREPARING, /* PreparingRebalance: something changed, not settled yet */
+	GROUP_PREPARING,  /* PreparingRebalance: something changed, not settled yet */
 	GROUP_COMPLETING, /* CompletingRebalance: a share waits for its holder */
 	GROUP_STABLE,
 	GROUP_DEAD,
@@ -68,23 +75,23 @@ struct group_settings {
 };
 
 enum group_liveness {
-	GROUP_WAITS, /* in a waiting read: no deadline */
-	GROUP_BUSY, /* has max.poll.interval.ms */
+	GROUP_WAITS,	   /* in a waiting read: no deadline */
+	GROUP_BUSY,	   /* has max.poll.interval.ms */
 	GROUP_INTERRUPTED, /* its waiting read was interrupted: session.timeout.ms */
 	GROUP_AWAY, /* a static member that closed, or whose broker died: session.timeout.ms */
 };
 
 /* Who wants to join, and with what. Everything is borrowed. */
 struct group_join {
-	bool is_stream; /* opened topics/T; else through `join` */
-	const char *member_id; /* wanted; NULL: one is made, "m-7" */
-	const char *instance; /* NULL: not static */
+	bool is_stream;			     /* opened topics/T; else through `join` */
+	const char *member_id;		     /* wanted; NULL: one is made, "m-7" */
+	const char *instance;		     /* NULL: not static */
 	const char *client_id, *client_host; /* the process's name, the broker's host */
 	uint32_t uid;
 	const char *const *topics; /* subscribed by name: topic_cnt of them */
 	uint32_t topic_cnt;
 	const char *pattern; /* or by a POSIX extended regular expression of the whole name; NULL */
-	int strategy; /* enum assign_strategy, or -1: the group's */
+	int strategy;	     /* enum assign_strategy, or -1: the group's */
 	/* -1: the group's setting. */
 	int64_t session_timeout_ms, rebalance_timeout_ms, max_poll_interval_ms;
 	void *owner; /* the coordinator's, not NULL while connected */
@@ -130,12 +137,15 @@ bool group_topics_due(struct group *g, const char **ret_name);
  * pattern; a strategy that differs from another member's; a pattern that does not compile. -ENOSPC:
  * GROUP_MEMBER_MAX. -ESTALE: deleted. -ENOMEM. sentence (SENTENCE_LEN) says why.
  * An instance that is there already is taken over with all that it holds, without a rebalance where
- * its subscription is the same; its present owner, if connected, is fenced.
+ * its subscription is the same; its present owner, if connected, is fenced. The member has a new
+ * slot and, where it wants no certain one, a new id, so that commits of the one before are refused;
+ * the generation stays, the state is to be written.
  */
 #define GROUP_SENTENCE_LEN 320
 MUST_CHECK int group_join(struct group *g, int64_t now_ms, const struct group_join *j,
 			  uint32_t *ret_slot, char *ret_sentence);
-/* Another subscription of the same member: errors as group_join(), and then nothing changed. */
+/* Another subscription of the same member: errors as group_join(), and then nothing changed. The
+ * member's id, instance and owner stay what they are, whatever j says. */
 MUST_CHECK int group_resubscribe(struct group *g, int64_t now_ms, uint32_t slot,
 				 const struct group_join *j, char *ret_sentence);
 /* Its file was closed, or its process died: a static one stays GROUP_AWAY, others leave at once. */
@@ -145,8 +155,9 @@ void group_leave(struct group *g, int64_t now_ms, uint32_t slot);
 
 void group_on_wait(struct group *g, int64_t now_ms, uint32_t slot);	 /* its read waits */
 void group_on_interrupt(struct group *g, int64_t now_ms, uint32_t slot); /* a waiting one ended */
-void group_on_sign(struct group *g, int64_t now_ms, uint32_t slot); /* answered, or any other sign */
-/* When group_tick() wants to be called; INT64_MAX: never. */
+void group_on_sign(struct group *g, int64_t now_ms,
+		   uint32_t slot); /* answered, or any other sign */
+/* When group_tick() wants to be called, perhaps before anybody runs out; INT64_MAX: never. */
 int64_t group_deadline_ms(const struct group *g);
 /* Expels who ran out: reasons as GROUP_BUSY, GROUP_INTERRUPTED, GROUP_AWAY and hand-overs have
  * them. */
@@ -161,7 +172,8 @@ struct group_share {
 	uint32_t partition;
 	uint32_t holder, target; /* slots or GROUP_NONE */
 	bool leaving;
-	int64_t given; /* behind the last record that the holder was given since it holds this; -1: none */
+	int64_t given; /* behind the last record that the holder was given since it holds this; -1:
+			  none */
 	int64_t dealt; /* behind the last record that it has dealt with; -1: none */
 };
 /* The shares of a member (also those that leave), in the order of topic names and partitions: fills
@@ -171,7 +183,7 @@ uint32_t group_shares(const struct group *g, uint32_t slot, struct group_share *
 bool group_holds(const struct group *g, uint32_t slot, const uint8_t topic_id[16],
 		 uint32_t partition, struct group_share *ret);
 /* Records up to `off` (exclusive) were given to it. The share must be held and not leaving, but a
- * record half given is finished also then. */
+ * record half given is finished also then. Of a share that it does not hold: the process stops. */
 void group_on_given(struct group *g, uint32_t slot, const uint8_t topic_id[16], uint32_t partition,
 		    int64_t off);
 /* It has dealt with everything before off: a share that leaves is handed over when that is all that
@@ -198,12 +210,15 @@ bool group_is_unsettled(const struct group *g);
  */
 MUST_CHECK int group_settle(struct group *g, int64_t now_ms);
 bool group_is_unwritten(const struct group *g);
-/* The state was written: members are told by GROUP_EVENT_ASSIGNED. */
+/* The state was written, as group_state_encode() has just given it: members are told by
+ * GROUP_EVENT_ASSIGNED. */
 void group_on_written(struct group *g);
 
 enum group_event_kind {
 	GROUP_EVENT_NONE,
-	GROUP_EVENT_ASSIGNED, /* there is a new generation for this member */
+	/* There is a new generation for this member: for those of `join` each, for a stream one
+	 * that changes what it holds. */
+	GROUP_EVENT_ASSIGNED,
 	GROUP_EVENT_EXPELLED, /* it ran out of time: the slot is gone */
 	GROUP_EVENT_FENCED,   /* another holds its instance, or the group was deleted: the slot is
 				 gone */
@@ -217,6 +232,7 @@ struct group_event {
 void group_next_event(struct group *g, struct group_event *ret);
 
 enum group_state group_state(const struct group *g);
+/* The newest that is written: nobody has been told of another. */
 uint64_t group_generation(const struct group *g);
 /* The strategy in force: the members' own, else the group's. */
 enum assign_strategy group_strategy(const struct group *g);
@@ -246,11 +262,11 @@ struct group_offset {
 	uint8_t topic_id[16];
 	uint32_t partition;
 	int64_t offset; /* the next record to be read; -1: none yet (only deliveries are known) */
-	int32_t leader_epoch; /* of the record before it (KIP-320); -1: unknown */
-	int64_t commit_ms;    /* CLOCK_REALTIME */
+	int32_t leader_epoch;  /* of the record before it (KIP-320); -1: unknown */
+	int64_t commit_ms;     /* CLOCK_REALTIME */
 	int64_t delivered_off; /* the record that was delivered last, where max.deliveries counts */
 	uint32_t delivered_cnt; /* how often; 0: not counted */
-	const char *metadata; /* owned by the group; "" */
+	const char *metadata;	/* owned by the group; "" */
 	uint32_t metadata_len;
 };
 
@@ -260,11 +276,12 @@ const struct group_offset *group_offset_find(const struct group *g, const uint8_
 /* All of them, in no order: idx from 0; NULL beyond the last. */
 const struct group_offset *group_offset_at(const struct group *g, uint32_t idx);
 uint32_t group_offset_cnt(const struct group *g);
-/* Stores what was written (copies metadata). -ENOMEM. */
+/* Stores what was written (copies metadata, which may be the stored entry's own). -ENOMEM, never
+ * after group_offset_reserve(). */
 MUST_CHECK int group_offset_put(struct group *g, const struct group_offset *o);
-/* Makes sure that group_offset_put() of cnt more partitions with metadata_len bytes in all cannot
- * fail: called before the records are written. -ENOMEM. */
-MUST_CHECK int group_offset_reserve(struct group *g, uint32_t cnt);
+/* Before records are written: makes room so that group_offset_put() of these cnt entries, in this
+ * order, cannot fail. What an earlier call made room for and was not put is given up. -ENOMEM. */
+MUST_CHECK int group_offset_reserve(struct group *g, const struct group_offset *o, uint32_t cnt);
 void group_offset_drop(struct group *g, const uint8_t topic_id[16], uint32_t partition);
 
 /* Who commits. */
@@ -280,9 +297,9 @@ struct group_who {
 	uint64_t generation;
 };
 /*
- * Whether this commit may be stored: 0, or -ESTALE with a sentence (GROUP_SENTENCE_LEN). Of BY_WORDS
- * the member must exist and the generation be the group's; BY_MEMBER must hold the partition; of
- * others, while there are members, the offset may only rise.
+ * Whether this commit may be stored: 0, or -ESTALE with a sentence (GROUP_SENTENCE_LEN). Of
+ * BY_WORDS the member must exist and the generation be the group's; BY_MEMBER must hold the
+ * partition; of others, while there are members, the offset may only rise.
  */
 MUST_CHECK int group_check_commit(const struct group *g, const struct group_who *who,
 				  const uint8_t topic_id[16], uint32_t partition, int64_t offset,
@@ -295,8 +312,9 @@ MUST_CHECK int group_check_seek(const struct group *g, const struct group_who *w
 				const uint8_t topic_id[16], uint32_t partition);
 /*
  * One more delivery of the record at off: fills *ret with the offset's entry as it has to be
- * written before the record is given. False: with this it would have been delivered more often
- * than max.deliveries: it is a dead letter now (*ret as it is).
+ * written before the record is given (its metadata is borrowed from the stored one). False: with
+ * this it would have been delivered more often than max.deliveries: it is a dead letter now, and
+ * *ret the entry as it stands.
  */
 bool group_deliver(const struct group *g, const uint8_t topic_id[16], uint32_t partition,
 		   int64_t off, struct group_offset *ret);

@@ -2,19 +2,18 @@
  * The records of __consumer_offsets. All numbers little-endian; str8, str16: a length of one or two
  * bytes and so many bytes. A key is what the cleaner keeps the newest of; a null value removes it.
  *
- *   key     u8 version (1), u8 type, 16 group id, and of OFFSET and INTENT 16 topic id, u32 partition
- *   OFFSET  u8 version (1), i64 offset, i32 leader epoch, i64 commit time, i64 delivered offset,
- *           u32 delivered count, str16 metadata
- *   STATE   u8 version (1), u64 generation, u64 next member number, u32 broker, u64 incarnation,
- *           u16 topic count, count x { 16 id, u32 partitions, str8 name },
- *           u16 member count, count x { u8 flags (1: stream, 2: static, 4: by pattern), u32 uid,
+ *   key     u8 version (1), u8 type, 16 group id, and of OFFSET and INTENT 16 topic id, u32
+ * partition OFFSET  u8 version (1), i64 offset, i32 leader epoch, i64 commit time, i64 delivered
+ * offset, u32 delivered count, str16 metadata STATE   u8 version (1), u64 generation, u64 next
+ * member number, u32 broker, u64 incarnation, u16 topic count, count x { 16 id, u32 partitions,
+ * str8 name }, u16 member count, count x { u8 flags (1: stream, 2: static, 4: by pattern), u32 uid,
  *             u8 strategy (0xff: none), i64 session, rebalance, poll interval,
  *             str8 id, str8 instance, str8 client id, str8 client host,
  *             u16 subscription count, count x str8 (or one str16: the pattern),
  *             u32 share count, count x { u16 topic, u32 partition, u8 leaving } }
  *   INTENT  u8 version (1), i64 offset, 16 dlq topic id, u32 dlq partition, i64 dlq offset: the
- *           letter about the record at `offset` is in that partition at that offset or behind it, or
- *           not yet written. Removed together with the commit that ends it.
+ *           letter about the record at `offset` is in that partition at that offset or behind it,
+ * or not yet written. Removed together with the commit that ends it.
  *
  * Decoders check everything before they believe anything: -EBADMSG; another version:
  * -EPROTONOSUPPORT.
@@ -55,10 +54,10 @@ MUST_CHECK int group_intent_decode(const void *data, size_t len, struct group_in
 void group_state_encode(const struct group *g, uint32_t broker, uint64_t incarnation,
 			struct buf *out);
 /*
- * Takes over what a record says, into a group without members (a later record replaces an earlier
- * one). Nobody is connected: static members are GROUP_AWAY with a fresh session timeout, the others
- * are left out, and what they held has no holder. -EBADMSG, -EPROTONOSUPPORT, -ENOMEM: g is as it
- * was, but perhaps empty.
+ * Takes over what a record says, into a group without connected members (a later record replaces an
+ * earlier one). Nobody is connected: static members are GROUP_AWAY with a fresh session timeout,
+ * the others are left out, and what they held has no holder; where there were such, the group is
+ * unsettled. -EBADMSG, -EPROTONOSUPPORT, -ENOMEM: g is as it was.
  */
 MUST_CHECK int group_state_load(struct group *g, const void *data, size_t len, int64_t now_ms);
 

@@ -27,6 +27,7 @@ static void part_delete(struct store *s, struct part *part)
 	list_remove(&part->unsynced_link);
 	list_remove(&part->raise_link);
 	part->raise = R_NONE;
+	clean_deleted(s, part);
 	s->dirty_total -= part->dirty_bytes;
 	if (part->plog)
 		list_remove(&part->plog->debt_link);

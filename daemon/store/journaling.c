@@ -78,14 +78,15 @@ static void put_point(struct store *s, struct part *part)
 	journal_put_entry(&s->journal, &e);
 }
 
-/* Of the segments that go only: entries that came after the sync are about those that stay. */
+/* Of the segments that go, or are cleaned, only: entries that came after the sync are about those that stay. */
 static void put_forget(struct store *s, struct part *part)
 {
 	const struct plog *p = part->plog;
+	int64_t stays = part->cleaning ? part->clean_base : part->raise_offset;
 	struct journal_entry e = { .kind = JOURNAL_FORGET, .partition = part->e.partition };
 
 	for (uint32_t i = 0; i < p->seg_cnt; i++)
-		if (p->segs[i]->base_offset <= part->raise_offset)
+		if (p->segs[i]->base_offset <= stays)
 			e.segment_base = p->segs[i]->base_offset;
 	memcpy(e.topic_id, part->e.topic_id, 16);
 	journal_put_entry(&s->journal, &e);

@@ -14,6 +14,8 @@
  *                                       |ddd|           ddd: owed, not described yet (single plain
  * lines)
  *
+ * Cleaned segments (generation above 0) have gaps in both, and may end before the next one begins.
+ *
  * Owed. Single plain lines of one millisecond are described by one batch, late: plog_describe().
  * Every function here that tells an offset's whereabouts or a timestamp describes first, by itself.
  * next_offset, end_pos and plog_append_lines()'s own answer count what is owed.
@@ -46,6 +48,10 @@ struct plog_config {
 	int64_t retention_ms, retention_bytes;
 	uint32_t index_interval_bytes;
 	bool log_append_time; /* message.timestamp.type */
+	/* cleanup.policy=compact: of each key the newest record stays, and retention removes nothing.
+	 * Its tombstones stay for delete_retention_ms after they were cleaned first. */
+	bool compact;
+	int64_t delete_retention_ms;
 };
 
 /* A place in the log between two appends: everything before it is meant. Of a log without segments
@@ -75,7 +81,8 @@ struct plog {
 	/* sealed ones and, last, the active one; ascending; empty before the first append */
 	struct segment **segs;
 	uint32_t seg_cnt, seg_cap;
-	struct list gone; /* segments that retention removed and a reader still refers to */
+	/* segments that retention removed, or cleaning replaced, and a reader still refers to */
+	struct list gone;
 
 	struct debt debt; /* what is owed; cnt 0: nothing */
 	int debt_idx;	  /* slot in debts, -1: none */
@@ -203,6 +210,12 @@ struct plog_extent {
  */
 MUST_CHECK int plog_extent(struct plog *p, uint64_t pos, size_t max_len, struct plog_extent *ret,
 			   uint64_t *ret_next);
+/*
+ * The same of a segment that the caller refers to and that cleaning has replaced: its bytes as they
+ * were. -ENXIO where it is no such one, or does not hold pos.
+ */
+MUST_CHECK int plog_extent_held(struct segment *seg, uint64_t pos, size_t max_len,
+				struct plog_extent *ret);
 /* Bytes of an extent, into memory. -EAGAIN, -EIO. */
 MUST_CHECK int plog_extent_read(struct plog *p, const struct plog_extent *e, void *buf);
 
@@ -237,6 +250,23 @@ MUST_CHECK int plog_cut(struct plog *p, uint64_t from, int64_t from_off, uint64_
 			uint64_t *ret_pos, int64_t *ret_off);
 /* The first offset whose timestamp is ts_ms or later; next_offset where there is none. */
 MUST_CHECK int plog_time_to_offset(struct plog *p, int64_t ts_ms, int64_t *ret_offset);
+
+/* The last n records before `offset`: where they begin. Of a log that was never cleaned that is
+ * offset - n. *ret_cnt: how many there are, fewer only where the log begins. */
+MUST_CHECK int plog_back(struct plog *p, int64_t offset, int64_t n, int64_t *ret_offset,
+			 int64_t *ret_cnt);
+
+/* For whoever keeps records in a log: one after the other. Nonzero ends the walk. */
+typedef int plog_record_fn(void *ctx, const struct batch_head *head, const struct record *rec);
+/* Gives all records from `offset` on; what cleaning removed is passed. The record is borrowed until
+ * fn returns. 0, what fn returned, or an error of plog_batch(); *ret_next: the offset behind the last
+ * record that was given, or `offset`. */
+MUST_CHECK int plog_walk(struct plog *p, int64_t offset, plog_record_fn *fn, void *ctx,
+			 int64_t *ret_next);
+
+/* Whether a file of this name (without its directory) is what cleaning left of the segment at *ret_base;
+ * generation 0: a .meta. */
+bool plog_is_cleaning_name(const char *name, int64_t *ret_base, uint32_t *ret_generation);
 
 /* SEEK_DATA: the first position >= pos that has bytes; -ENXIO at or past end_pos. */
 MUST_CHECK int plog_seek_data(struct plog *p, uint64_t pos, uint64_t *ret_pos);

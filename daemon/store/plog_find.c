@@ -492,6 +492,90 @@ int plog_cut(struct plog *p, uint64_t from, int64_t from_off, uint64_t to, uint6
 	return 0;
 }
 
+/* The last batch of segment idx that begins before offset. 1; 0: none does. */
+static int last_before(struct plog *p, uint32_t idx, int64_t offset, struct batch_head *ret)
+{
+	struct segment *seg = p->segs[idx];
+	const struct index *x = &seg->index;
+	struct meta_scan s;
+	struct batch_head h;
+	int r = segment_load(seg), found = 0;
+	uint32_t at;
+
+	if (!r)
+		r = segment_index(seg, seg->meta_len);
+	if (r || !x->cnt)
+		return r;
+	seg->used = true;
+	at = offset > seg->base_offset
+		     ? index_find_offset(x, (uint32_t)MIN(offset - 1 - seg->base_offset,
+							  (int64_t)UINT32_MAX))
+		     : 0;
+	meta_scan_init(&s, seg, &p->cache->meta, x->entries[at].meta_pos, seg->meta_len);
+	while ((r = meta_scan_next(&s, &h)) > 0 && h.base_offset < offset) {
+		*ret = h;
+		found = 1;
+	}
+	return r < 0 ? r : found;
+}
+
+int plog_back(struct plog *p, int64_t offset, int64_t n, int64_t *ret_offset, int64_t *ret_cnt)
+{
+	int64_t at = MIN(offset, p->next_offset), left = n;
+	int r = plog_describe(p);
+
+	if (!p->config.compact) {
+		*ret_offset = at - p->start_offset > n ? at - n : p->start_offset;
+		*ret_cnt = at - *ret_offset;
+		return r;
+	}
+	if (!r && !plog_cache(p))
+		r = -ENOMEM;
+	for (uint32_t idx = p->seg_cnt; !r && left > 0 && idx && at > p->start_offset;) {
+		struct batch_head h = { 0 };
+		int64_t end, first;
+
+		r = last_before(p, idx - 1, at, &h);
+		if (r < 0)
+			return r;
+		if (!r) {
+			idx--;
+			continue;
+		}
+		end = MIN(at, h.base_offset + h.cnt);
+		first = MAX(h.base_offset, p->start_offset);
+		at = MAX(first, end - left);
+		left -= end - at;
+		r = 0;
+	}
+	if (r)
+		return r;
+	*ret_offset = at;
+	*ret_cnt = n - left;
+	return 0;
+}
+
+int plog_walk(struct plog *p, int64_t offset, plog_record_fn *fn, void *ctx, int64_t *ret_next)
+{
+	*ret_next = offset;
+	while (*ret_next < p->next_offset) {
+		const struct batch *b;
+		int r = plog_batch(p, *ret_next, &b);
+
+		if (r)
+			return r;
+		for (uint32_t i = 0; i < b->head.cnt; i++) {
+			if (b->recs[i].offset < *ret_next)
+				continue;
+			*ret_next = b->recs[i].offset + 1;
+			r = fn(ctx, &b->head, &b->recs[i]);
+			if (r)
+				return r;
+		}
+	}
+	return 0;
+}
+
 /* The last segment before which no record ever was as late. Where heads are damaged: the first. */
 static int seg_of_time(struct plog *p, int64_t ts_ms, uint32_t *ret_idx)
 {

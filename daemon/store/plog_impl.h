@@ -97,6 +97,16 @@ MUST_CHECK int plog_put_segment(struct plog *p, struct segment *seg);
 MUST_CHECK int plog_finish_undo(struct plog *p);
 /* The largest timestamp in segment idx. */
 MUST_CHECK int plog_seg_max_ts(struct plog *p, uint32_t idx, int64_t *ret);
+/* plog_clean.c: seg takes the place of old, which is sealed and of an earlier generation. */
+void plog_replace_segment(struct plog *p, struct segment *old, struct segment *seg);
+/* Removes a cleaned segment in which nothing stayed, behind another cleaned one. */
+void plog_remove_empty(struct plog *p, struct segment *seg);
+/* Finishes or forgets what a stop left of cleaning. */
+MUST_CHECK int plog_finish_cleaning(struct plog *p);
+/* Of a segment in which cleaning left nothing one file may be gone and the other not: then the other
+ * is removed, and *ret_settled set. */
+MUST_CHECK int plog_settle_lone_data(struct plog *p, int64_t base, bool *ret_settled);
+MUST_CHECK int plog_settle_lone_meta(struct plog *p, int64_t base, bool *ret_settled);
 /* plog_extent() within one segment whose bytes end at end_pos. */
 MUST_CHECK int segment_extent(struct segment *seg, uint64_t end_pos, uint64_t pos, size_t max_len,
 			      struct plog_extent *ret, uint64_t *ret_next);

@@ -24,6 +24,7 @@ struct name {
 struct names {
 	struct name *v;
 	uint32_t cnt, cap;
+	bool was_cleaned; /* a stop left something of cleaning */
 };
 
 /* A file system stamps its files with the kernel's last tick, up to 10 ms ago; and the write comes
@@ -61,6 +62,10 @@ static int on_name(void *ctx, const char *name)
 	};
 	struct names *n = ctx;
 	int64_t base = 0;
+	uint32_t generation;
+
+	n->was_cleaned |= plog_is_cleaning_name(name, &base, &generation);
+	base = 0;
 
 	for (unsigned i = 0; i < 20; i++) {
 		int digit = name[i] - '0';
@@ -118,6 +123,12 @@ static int read_names(struct plog *p, struct names *n)
 		r = disk_mkdir(p->disk, p->dir);
 		if (r == -EEXIST)
 			r = 0;
+	}
+	if (!r && n->was_cleaned) {
+		n->cnt = 0;
+		r = plog_finish_cleaning(p);
+		if (!r)
+			r = disk_list(p->disk, p->dir, on_name, n);
 	}
 	names_merge(n);
 	return r;
@@ -229,6 +240,13 @@ static int cut_segments(struct recovery *r, uint32_t idx)
 	return 0;
 }
 
+/* Whether a batch, or a segment, may follow the valid end: where it was cleaned there are gaps. */
+static bool follows(const struct recovery *r, bool is_cleaned, int64_t offset, uint64_t pos)
+{
+	return is_cleaned ? offset >= r->next_offset && pos >= r->end_pos
+			  : offset == r->next_offset && pos == r->end_pos;
+}
+
 /* Checks what follows the floor in one segment, and moves the valid end. Errors of the device
  * only. */
 static int check_tail(struct recovery *r, struct segment *seg)
@@ -245,7 +263,7 @@ static int check_tail(struct recovery *r, struct segment *seg)
 	while ((rc = meta_scan_next(&s, &h)) > 0) {
 		uint64_t hash;
 
-		if (h.base_offset != r->next_offset || h.plain_pos != r->end_pos ||
+		if (!follows(r, seg->generation, h.base_offset, h.plain_pos) ||
 		    h.data_pos != r->data_end || h.data_pos + h.data_len > r->data_size)
 			return 0;
 		rc = data_hash(seg, c, h.data_pos, h.data_len, &hash);
@@ -253,8 +271,8 @@ static int check_tail(struct recovery *r, struct segment *seg)
 			return rc == -EBADMSG ? 0 : rc;
 		r->meta_end += h.total_len;
 		r->data_end += h.data_len;
-		r->next_offset += h.cnt;
-		r->end_pos += h.plain_len;
+		r->next_offset = h.base_offset + h.cnt;
+		r->end_pos = h.plain_pos + h.plain_len;
 		r->max_ts_ms = MAX(r->max_ts_ms, h.max_ts_ms);
 	}
 	return rc == -EBADMSG ? 0 : rc;
@@ -510,16 +528,21 @@ static int recover_segments(struct recovery *r, const struct names *n, uint32_t 
 		struct segment *seg = p->segs[idx];
 		bool at_floor = r->floor && r->floor->segment_base == seg->base_offset;
 		bool empty = seg->base_offset == r->next_offset;
+		bool is_cleaned = idx && p->segs[idx - 1]->generation;
 		int rc;
 
 		if (at_floor && seg->bad_head)
 			r->report->damaged = true;
 		if (at_floor ? seg->bad_head && empty
-			     : seg->bad_head || seg->base_offset != r->next_offset ||
-				       seg->base_pos != r->end_pos)
+			     : seg->bad_head ||
+				       !follows(r, is_cleaned, seg->base_offset, seg->base_pos))
 			return cut_segments(r, idx);
-		if (!at_floor)
+		if (!at_floor) {
 			r->dir_changed = true;
+			r->next_offset = seg->base_offset;
+			r->end_pos = seg->base_pos;
+			r->max_ts_ms = MAX(r->max_ts_ms, seg->prev_max_ts_ms);
+		}
 		rc = recover_segment(r, n, idx);
 		if (rc <= 0)
 			return rc;
@@ -539,13 +562,31 @@ static bool lacks_data(const struct plog *p, const struct name *name)
 	return seg->base_offset == name->base && seg->data_fd < 0;
 }
 
+static int on_lone_file(struct recovery *r, int64_t base, bool lacks_meta)
+{
+	struct segment seg = { .plog = r->p, .base_offset = base };
+	bool is_settled = false;
+	int rc = lacks_meta ? plog_settle_lone_data(r->p, base, &is_settled)
+			    : plog_settle_lone_meta(r->p, base, &is_settled);
+
+	if (rc)
+		return rc;
+	if (is_settled) {
+		r->dir_changed = true;
+		return 0;
+	}
+	r->report->damaged = true;
+	plog_set_fault(r->p, &seg, lacks_meta ? SEGMENT_META : SEGMENT_DATA, 0,
+		       "the file is missing");
+	return 0;
+}
+
 static int check_lone_files(struct recovery *r, const struct names *n)
 {
 	struct plog *p = r->p;
 
 	for (uint32_t i = 0; i < n->cnt; i++) {
 		const struct name *name = &n->v[i];
-		struct segment seg = { .plog = p, .base_offset = name->base };
 		bool lacks_meta = name->files & HAS_DATA && !(name->files & HAS_META);
 
 		if (!(name->files & HAS_META) && (!lacks_meta || name->base >= r->next_offset)) {
@@ -555,9 +596,10 @@ static int check_lone_files(struct recovery *r, const struct names *n)
 				return rc;
 			r->dir_changed = true;
 		} else if (lacks_meta || lacks_data(p, name)) {
-			r->report->damaged = true;
-			plog_set_fault(p, &seg, lacks_meta ? SEGMENT_META : SEGMENT_DATA, 0,
-				       "the file is missing");
+			int rc = on_lone_file(r, name->base, lacks_meta);
+
+			if (rc)
+				return rc;
 		}
 	}
 	return 0;

@@ -303,6 +303,15 @@ int plog_extent(struct plog *p, uint64_t pos, size_t max_len, struct plog_extent
 	return segment_extent(p->segs[idx], plog_seg_end(p, idx), pos, max_len, ret, ret_next);
 }
 
+int plog_extent_held(struct segment *seg, uint64_t pos, size_t max_len, struct plog_extent *ret)
+{
+	uint64_t next;
+
+	if (list_is_empty(&seg->gone_link) || pos < seg->base_pos || pos >= seg->gone_end_pos)
+		return -ENXIO;
+	return segment_extent(seg, seg->gone_end_pos, pos, max_len, ret, &next);
+}
+
 int plog_extent_read(struct plog *p, const struct plog_extent *e, void *buf)
 {
 	int r = disk_read_full(p->disk, e->fd, buf, e->len, e->file_pos);

@@ -63,9 +63,9 @@ int plog_retention(struct plog *p, int64_t now_ms, int64_t *ret_offset, uint64_t
 	uint64_t left = plog_bytes(p);
 	uint32_t idx = 0;
 	bool due = false;
-	int r = plog_describe(p);
+	int r = p->config.compact ? 0 : plog_describe(p);
 
-	if (r)
+	if (r || p->config.compact)
 		return r;
 	for (; idx < p->seg_cnt; idx++) {
 		struct segment *seg = p->segs[idx];

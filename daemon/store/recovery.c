@@ -297,7 +297,7 @@ static int put_back_entry(void *ctx, const struct journal_entry *e)
 		return put_back_bytes(pb, part, e);
 	}
 	if (e->kind == JOURNAL_FORGET)
-		part->raise_offset = e->segment_base;
+		part->raise_offset = MAX(part->raise_offset, e->segment_base);
 	else if (e->kind == JOURNAL_POINT)
 		part->target = e->point;
 	return 0;

@@ -259,6 +259,22 @@ int segment_load_ours(struct segment *seg)
 	return seg->loaded ? segment_size(seg) : load(seg, r, &h);
 }
 
+int segment_peek(struct segment *seg, bool *ret_is_there)
+{
+	struct segment_head h;
+	int r = read_head(seg, &h);
+
+	*ret_is_there = r != -ENOENT;
+	if (r == -EBADMSG || r == -ENOENT || r == -EPROTONOSUPPORT) {
+		seg->bad_head = true;
+		return 0;
+	}
+	if (!r)
+		r = take_head(seg, &h);
+	seg->loaded = !r;
+	return r;
+}
+
 /* A file of an earlier attempt may stand there; nothing in it is the log's. */
 static int create_file(struct segment *seg, enum segment_file file, int *ret_fd)
 {
@@ -411,7 +427,7 @@ static int index_restart(struct segment *seg)
 {
 	segment_index_drop(seg);
 	seg->index.loaded = true;
-	return segment_unlink_index(seg);
+	return seg->leaving ? 0 : segment_unlink_index(seg);
 }
 
 /* Whether a batch follows on from all that the index knows, and lies where it can tell places.
@@ -568,7 +584,7 @@ int segment_index_flush(struct segment *seg)
 	uint32_t from = x->flushed;
 	int r;
 
-	if (!x->loaded || from >= x->cnt)
+	if (!x->loaded || from >= x->cnt || seg->leaving)
 		return 0;
 	buf_init(&offsets);
 	buf_init(&times);

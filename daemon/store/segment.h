@@ -2,9 +2,9 @@
  * A segment of a partition's log: its files, what is known of them, its index, and which of its
  * bytes have been checked. The plog is the only user but for references and sync marks.
  *
- * Life: in plog->segs (one reference is the plog's); or, when retention removed it while a reader
- * still referred to it, in plog->gone with its files unlinked and its descriptors open; freed with
- * the last reference.
+ * Life: in plog->segs (one reference is the plog's); or, when retention removed it or cleaning
+ * replaced it while a reader still referred to it, in plog->gone with its files unlinked and its
+ * descriptors open; freed with the last reference.
  *
  * Of a sealed segment nothing is known at first but its base offset, which is its name; head,
  * lengths, index and descriptors come when they are needed first, and all but the head go again
@@ -38,6 +38,7 @@ struct segment {
 	bool sized;	  /* data_len and meta_len hold */
 	bool head_synced; /* head and directory entry are stable */
 	bool leftover;	  /* segment_create() failed, and removing what it had made too */
+	bool leaving;	  /* its names are about to be another's: no index is written */
 	bool used;	  /* since plog_close_idle() looked last */
 	uint32_t round;	  /* of the disk, when a descriptor was asked for last */
 	uint32_t generation;
@@ -58,7 +59,7 @@ struct segment {
 	 * base_pos); counts where it lies behind the granule's begin. */
 	uint64_t tail_meta, tail_plain;
 
-	struct list gone_link;
+	struct list gone_link; /* in plog->gone */
 	uint64_t gone_end_pos; /* where it is gone: behind its last byte */
 };
 
@@ -79,6 +80,9 @@ void segment_close(struct segment *seg, bool force);
 MUST_CHECK int segment_load(struct segment *seg);
 /* The same where the log might be cut: -ESTALE: of another topic, -EIO: of another version. */
 MUST_CHECK int segment_load_ours(struct segment *seg);
+/* Reads the head alone, and tells a .meta that is missing from one whose head does not hold
+ * (bad_head). -ESTALE: of another partition. */
+MUST_CHECK int segment_peek(struct segment *seg, bool *ret_is_there);
 /* The lengths alone. */
 MUST_CHECK int segment_size(struct segment *seg);
 /* Makes .meta with its head, and .data. On failure nothing is left, or seg->leftover says that a

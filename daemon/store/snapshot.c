@@ -111,7 +111,7 @@ int store_raise_start(struct store *s, struct plog *p, int64_t offset, uint64_t 
 	struct part *part = store_part_of(p);
 	int r;
 
-	if (part->raise != R_NONE || offset <= p->start_offset)
+	if (part->raise != R_NONE || part->cleaning || offset <= p->start_offset)
 		return 0;
 	r = plog_roll(p, s->now_ms);
 	if (r)

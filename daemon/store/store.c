@@ -263,6 +263,7 @@ void store_free(struct store *s)
 	s->disk->relieve = NULL;
 	for (unsigned i = 0; i < STORE_WRITE_OUTS; i++)
 		segment_unref(s->outs[i].seg);
+	cleaner_free(s->clean.cleaner);
 	parts_free(s, &s->parts);
 	parts_free(s, &s->gone);
 	notes_free(&s->notes);
@@ -582,15 +583,13 @@ int store_append_lines(struct store *s, struct plog *p, int64_t now_ms, const st
 	return err;
 }
 
-int store_append_records(struct store *s, struct plog *p, int64_t now_ms, const struct record *recs,
-			 uint32_t cnt, const struct plog_producer *producer,
-			 struct plog_appended *ret)
+static int append_records(struct store *s, struct plog *p, int64_t now_ms,
+			  const struct record *recs, uint32_t cnt,
+			  const struct plog_producer *producer, struct plog_appended *ret)
 {
 	size_t len = FORMAT_BATCH_LEN;
-	int err = s->failed ? -EIO : space_check(s);
+	int err = plog_append_records(p, now_ms, recs, cnt, producer, ret);
 
-	if (!err)
-		err = plog_append_records(p, now_ms, recs, cnt, producer, ret);
 	if (err)
 		return err;
 	for (uint32_t i = 0; i < cnt; i++)
@@ -599,6 +598,21 @@ int store_append_records(struct store *s, struct plog *p, int64_t now_ms, const 
 		       (recs[i].key_len == RECORD_NULL ? 0 : recs[i].key_len);
 	part_appended(s, p, len, now_ms);
 	return 0;
+}
+
+int store_append_records(struct store *s, struct plog *p, int64_t now_ms, const struct record *recs,
+			 uint32_t cnt, const struct plog_producer *producer,
+			 struct plog_appended *ret)
+{
+	int err = s->failed ? -EIO : space_check(s);
+
+	return err ? err : append_records(s, p, now_ms, recs, cnt, producer, ret);
+}
+
+int store_append_internal(struct store *s, struct plog *p, int64_t now_ms,
+			  const struct record *recs, uint32_t cnt, struct plog_appended *ret)
+{
+	return s->failed ? -EIO : append_records(s, p, now_ms, recs, cnt, NULL, ret);
 }
 
 void store_next_event(struct store *s, struct store_event *ret)
@@ -654,7 +668,7 @@ static void store_drain(struct store *s)
 		if (!req || req->owner != STORE_OWNER)
 			continue;
 		s->reqs_under_way--;
-		if (req->res < 0 && req != &s->make_req)
+		if (req->res < 0 && req != &s->make_req && req->op != DISK_OP_READ)
 			store_fail(s, (int)req->res, "sync", "what was under way");
 	}
 }
@@ -666,8 +680,7 @@ int store_close(struct store *s, int64_t now_ms)
 
 	s->disk->nowait = false;
 	store_drain(s);
-	if (s->failed)
-		err = -EIO;
+	err = s->failed ? -EIO : clean_stop(s);
 	LIST_FOREACH(node, &s->parts) {
 		struct part *part = LIST_ENTRY(node, struct part, all);
 

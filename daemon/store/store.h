@@ -39,6 +39,7 @@ struct store_config {
 	uint64_t reserve_bytes;	    /* disk.reserve.bytes: at least that much */
 	int64_t retention_check_ms; /* log.retention.check.interval.ms */
 	uint64_t dirty_bytes_max;   /* from here on unsynced bytes are written out */
+	int64_t clean_check_ms;	    /* how often compacted logs are looked at; 0: 15 s */
 };
 
 /* Known to nobody but the store. */
@@ -102,6 +103,10 @@ MUST_CHECK int store_append_records(struct store *s, struct plog *p, int64_t now
 				    const struct record *recs, uint32_t cnt,
 				    const struct plog_producer *producer,
 				    struct plog_appended *ret);
+/* The broker's own records: the same past the disk reserve, which is kept for them. */
+MUST_CHECK int store_append_internal(struct store *s, struct plog *p, int64_t now_ms,
+				     const struct record *recs, uint32_t cnt,
+				     struct plog_appended *ret);
 /* -ENOSPC where the reserve is reached, else 0. For checking before a write that touches several
  * partitions. */
 MUST_CHECK int store_check_space(struct store *s);
@@ -162,6 +167,7 @@ struct store_stats {
 	uint64_t free_bytes, reserve_bytes;
 	uint64_t put_back_bytes, cut_bytes, described_records, damaged;
 	uint64_t segments_deleted, bytes_deleted;
+	uint64_t segments_cleaned, bytes_cleaned; /* written anew; what that saved */
 	uint32_t plogs;
 	bool full;
 };

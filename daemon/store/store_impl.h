@@ -1,6 +1,6 @@
 /*
  * The inside of the store, shared by store.c, delete.c, files.c, recovery.c, sync.c, journaling.c
- * and upkeep.c. Nobody else includes this.
+ * upkeep.c and cleaning.c. Nobody else includes this.
  *
  * What a partition's fsync goes through (enum fsync_state):
  *
@@ -24,6 +24,7 @@
 #define TOPICFS_STORE_STORE_IMPL_H
 
 #include "daemon/store/checkpoint.h"
+#include "daemon/store/cleaner.h"
 #include "daemon/store/journal.h"
 #include "daemon/store/segment.h"
 #include "daemon/store/store.h"
@@ -135,6 +136,10 @@ struct part {
 	struct list raise_link; /* in store->raising */
 	int64_t raise_offset;	/* while putting back: base of the first segment that stays */
 	uint64_t raise_pos;
+
+	bool cleaning;		/* it is store->clean.part; while raise, the start stays */
+	int64_t clean_base;	/* segments below are to be cleaned */
+	int64_t clean_after_ms; /* mono: not before that again */
 };
 
 /* Growth of the ring file. */
@@ -190,6 +195,15 @@ struct store {
 		struct disk_req req;
 		struct segment *seg; /* referred to while the request is under way; NULL: idle */
 	} outs[STORE_WRITE_OUTS];
+
+	struct {
+		struct part *part;	 /* being cleaned; NULL: none */
+		struct cleaner *cleaner; /* owned; NULL while what it needs is made stable */
+		struct disk_req req;
+		bool is_busy, is_ready; /* the request is under way; or waits for room */
+		unsigned tries;		/* to have bytes read in */
+		int64_t due_ms;		/* mono */
+	} clean;
 
 	struct list notes, free_notes;
 	unsigned reqs_under_way;
@@ -265,6 +279,18 @@ void journal_on_disk(struct store *s);
 void ring_make_step(struct store *s);
 void ring_step(struct store *s);
 MUST_CHECK int ring_begin(struct store *s, int fd, uint64_t block_cnt, uint64_t old_sequence);
+
+/* cleaning.c */
+void clean_tick(struct store *s);
+/* When clean_tick() wants to be called. */
+int64_t clean_deadline(const struct store *s);
+void clean_on_disk(struct store *s);
+/* All that cleaning needs is stable. */
+void clean_raised(struct store *s, struct part *part);
+/* The partition is being deleted. */
+void clean_deleted(struct store *s, struct part *part);
+/* Ends, or takes back, what is begun. Blocking; no request is under way. */
+MUST_CHECK int clean_stop(struct store *s);
 
 /* upkeep.c */
 /* disk->relieve */

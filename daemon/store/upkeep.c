@@ -189,6 +189,8 @@ void store_on_disk(struct store *s, struct disk_req *req, int64_t now_ms)
 		ring_make_step(s);
 	} else if (req == &s->gone_req) {
 		gone_on_disk(s);
+	} else if (req == &s->clean.req) {
+		clean_on_disk(s);
 	} else if (!out_on_disk(s, req)) {
 		sync_on_disk(s, req->ctx);
 		ring_step(s);
@@ -197,7 +199,7 @@ void store_on_disk(struct store *s, struct disk_req *req, int64_t now_ms)
 	store_kick(s, now_ms);
 }
 
-/* One step in raising a log's start; see store_impl.h. */
+/* One step in raising a log's start, or in making it ready to be cleaned; see store_impl.h. */
 void raise_step(struct store *s, struct part *part)
 {
 	struct plog *p = part->plog;
@@ -225,6 +227,10 @@ void raise_step(struct store *s, struct part *part)
 	}
 	part->raise = R_NONE;
 	list_remove(&part->raise_link);
+	if (part->cleaning) {
+		clean_raised(s, part);
+		return;
+	}
 	part->e.start_offset = part->raise_offset;
 	part->e.start_pos = part->raise_pos;
 	err = plog_raise_start(p, part->raise_offset, part->raise_pos);
@@ -244,7 +250,7 @@ static void retention_check(struct store *s)
 		struct part *part = LIST_ENTRY(node, struct part, all);
 		int due;
 
-		if (!part->plog || part->raise != R_NONE)
+		if (!part->plog || part->raise != R_NONE || part->cleaning)
 			continue;
 		due = plog_retention(part->plog, s->now_ms, &part->raise_offset, &part->raise_pos);
 		if (due < 0 && due != -EAGAIN)
@@ -374,6 +380,7 @@ static void watch_clock(struct store *s, int64_t now_ms, int64_t mono_ms)
 	s->ticked = true;
 	s->retention_due_ms = mono_ms + s->config.retention_check_ms;
 	s->idle_due_ms = mono_ms + STORE_IDLE_MS;
+	s->clean.due_ms = mono_ms;
 	s->ckpt_due_ms = s->ckpt_due_ms ? mono_ms + STORE_CHECKPOINT_AGE_MS : 0;
 }
 
@@ -408,6 +415,7 @@ void store_tick(struct store *s, int64_t now_ms, int64_t mono_ms)
 	if (s->ckpt_wanted || (s->ckpt_due_ms && mono_ms >= s->ckpt_due_ms))
 		ckpt_begin(s);
 	write_out(s);
+	clean_tick(s);
 	ring_step(s);
 	sync_aged(s);
 	if (s->gone_wanted || s->gone_ready || !list_is_empty(&s->gone))
@@ -417,7 +425,7 @@ void store_tick(struct store *s, int64_t now_ms, int64_t mono_ms)
 
 int64_t store_deadline(const struct store *s)
 {
-	int64_t due = MIN(s->retention_due_ms, s->idle_due_ms);
+	int64_t due = MIN(MIN(s->retention_due_ms, s->idle_due_ms), clean_deadline(s));
 
 	if (!s->ticked || s->ring == RING_WANTED || s->gone_ready)
 		return s->mono_ms;
@@ -448,7 +456,7 @@ static bool part_is_free(const struct part *part)
 {
 	const struct plog *p = part->plog;
 
-	if (part->syncing || part->fsync == F_WRITE || part->sync_seg)
+	if (part->syncing || part->fsync == F_WRITE || part->sync_seg || part->cleaning)
 		return false;
 	if (!p)
 		return true;

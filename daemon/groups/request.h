@@ -1,0 +1,90 @@
+/*
+ * What is written into a group's control files: `commit`, `offsets/T/P`, `seek`, `reject` and
+ * `join` (DESIGN 4). Each write stands alone; its last line needs no newline; blank lines are
+ * passed over; it is applied whole or not at all.
+ *
+ *   commit       [member=NAME generation=N] TOPIC PARTITION OFFSET [METADATA]     any number of lines
+ *   offsets/T/P  OFFSET [METADATA]
+ *   seek         TOPIC[ PARTITION] POSITION                                      any number of lines
+ *   reject       TOPIC PARTITION OFFSET [REASON]                                 any number of lines
+ *   join         topics=A,B|pattern=REGEX [member=NAME] [instance=NAME] [strategy=S]
+ *                [session.timeout.ms=N] [rebalance.timeout.ms=N] [max.poll.interval.ms=N]
+ *                or an empty line: a sign of life
+ *
+ * Pure. What is parsed borrows the text, but for join_request, which owns its copies. Every error
+ * is -EINVAL (or -ENOMEM) with a sentence (REQUEST_SENTENCE_LEN) that names the line.
+ */
+#ifndef TOPICFS_GROUPS_REQUEST_H
+#define TOPICFS_GROUPS_REQUEST_H
+
+#include "daemon/base/assert.h"
+#include "daemon/base/limits.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define REQUEST_SENTENCE_LEN 320
+/* Kafka's default of offset.metadata.max.bytes. */
+#define OFFSET_METADATA_MAX 4096U
+
+/* Walks over the lines of one write. */
+struct request_lines {
+	const char *text; /* borrowed */
+	size_t len, pos;
+	unsigned line; /* of the one given last, from 1 */
+};
+
+void request_lines_init(struct request_lines *l, const char *text, size_t len);
+
+struct commit_line {
+	bool has_words;				/* member= and generation= */
+	char member[250];
+	uint64_t generation;
+	char topic[TOPIC_NAME_MAX + 1];
+	uint32_t partition;
+	int64_t offset;
+	const char *metadata; /* borrows the text */
+	size_t metadata_len;
+};
+/* 1: there is one; 0: no more; -EINVAL. */
+MUST_CHECK int commit_line_next(struct request_lines *l, struct commit_line *ret,
+				char *ret_sentence);
+/* The text of offsets/T/P: offset and metadata are filled. 0 or -EINVAL. */
+MUST_CHECK int offset_line_parse(const char *text, size_t len, struct commit_line *ret,
+				 char *ret_sentence);
+
+struct seek_line {
+	char topic[TOPIC_NAME_MAX + 1];
+	bool has_partition; /* else all of the topic */
+	uint32_t partition;
+	const char *position; /* borrows the text; not parsed yet */
+	size_t position_len;
+};
+MUST_CHECK int seek_line_next(struct request_lines *l, struct seek_line *ret, char *ret_sentence);
+
+struct reject_line {
+	char topic[TOPIC_NAME_MAX + 1];
+	uint32_t partition;
+	int64_t offset;
+	const char *reason; /* borrows the text; reason_len 0: none */
+	size_t reason_len;
+};
+MUST_CHECK int reject_line_next(struct request_lines *l, struct reject_line *ret,
+				char *ret_sentence);
+
+struct join_request {
+	bool is_sign; /* an empty line; nothing else is set */
+	const char *member, *instance, *pattern; /* NULL: not given */
+	const char *const *topics;		 /* topic_cnt, ascending, each once */
+	uint32_t topic_cnt;
+	int strategy; /* 0 range, 1 roundrobin, 2 sticky, 3 cooperative-sticky, or -1 */
+	int64_t session_timeout_ms, rebalance_timeout_ms, max_poll_interval_ms; /* -1: not given */
+	void *owned; /* what the pointers above borrow */
+};
+/* 0, -EINVAL, -ENOMEM. After 0 the caller ends it with join_request_fini(). */
+MUST_CHECK int join_request_parse(const char *text, size_t len, struct join_request *ret,
+				  char *ret_sentence);
+void join_request_fini(struct join_request *r);
+
+#endif
