@@ -441,6 +441,22 @@ static int finish_intents(struct loader *l)
 	return 0;
 }
 
+/* The partitions that are the home of a group: the others hold nothing that counts. */
+static int load_homes(struct loader *l, struct be_topic *t, char *sentence)
+{
+	bool *is_home = calloc(t->part_cnt, sizeof(*is_home));
+	int r = is_home ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; !r && i < l->c->group_cnt; i++)
+		is_home[home_of(t, l->c->groups[i]->be.name)->number] = true;
+	for (uint32_t i = 0; !r && i < t->part_cnt; i++) {
+		if (is_home[i] && store_has(l->c->b->store, t->name, t->id, i))
+			r = load_partition(l, t->parts[i], sentence);
+	}
+	free(is_home);
+	return r;
+}
+
 int coord_load(struct coordinator *c, bool clean, char *sentence)
 {
 	struct be_topic *t = broker_topic_find(c->b, OFFSETS_TOPIC);
@@ -450,10 +466,7 @@ int coord_load(struct coordinator *c, bool clean, char *sentence)
 	if (!t)
 		return 0;
 	buf_init(&l.intents);
-	for (uint32_t i = 0; !r && i < t->part_cnt; i++) {
-		if (store_has(c->b->store, t->name, t->id, i))
-			r = load_partition(&l, t->parts[i], sentence);
-	}
+	r = load_homes(&l, t, sentence);
 	for (uint32_t i = 0; !r && i < c->group_cnt; i++) {
 		struct coord_group *g = c->groups[i];
 
