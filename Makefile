@@ -23,7 +23,7 @@ LDFLAGS += --coverage
 endif
 
 base_SRC := daemon/base/assert.c daemon/base/buf.c daemon/base/hash.c daemon/base/log.c \
-	daemon/base/name.c daemon/base/rfc3339.c daemon/base/utf8.c
+	daemon/base/name.c daemon/base/rfc3339.c daemon/base/sentence.c daemon/base/utf8.c
 store_SRC := daemon/store/record.c daemon/store/json.c daemon/store/json_text.c \
 	daemon/store/disk.c daemon/store/format.c daemon/store/debt.c \
 	daemon/store/index.c daemon/store/segment.c daemon/store/plog.c daemon/store/plog_scan.c \
@@ -41,7 +41,8 @@ raft_SRC := raft/setting.c raft/topic_config.c raft/group_config.c raft/catalog.
 groups_SRC := daemon/groups/assign.c daemon/groups/assign_sticky.c daemon/groups/assign_flow.c \
 	daemon/groups/group_table.c daemon/groups/group_subs.c daemon/groups/group_shares.c \
 	daemon/groups/group_members.c daemon/groups/group_settle.c daemon/groups/group_offsets.c \
-	daemon/groups/group.c daemon/groups/group_record.c
+	daemon/groups/group.c daemon/groups/group_record.c daemon/groups/pattern.c \
+	daemon/groups/request.c
 fusefs_SRC := fusefs/errors.c fusefs/lock.c fusefs/view.c fusefs/node.c fusefs/handle.c \
 	fusefs/fs.c fusefs/produce.c fusefs/partition.c \
 	fusefs/answer.c fusefs/consume.c fusefs/window.c fusefs/text.c \
@@ -69,7 +70,7 @@ unit_raft_TESTS := tests/unit/test_topic_config.c tests/unit/test_group_config.c
 	tests/unit/test_metadata.c tests/unit/test_metadata_group.c
 unit_groups_TESTS := tests/unit/test_assign.c tests/unit/test_assign_sticky.c \
 	tests/unit/test_group.c tests/unit/test_group_members.c tests/unit/test_group_offsets.c \
-	tests/unit/test_group_record.c
+	tests/unit/test_group_record.c tests/unit/test_pattern.c tests/unit/test_request.c
 unit_fusefs_TESTS := tests/unit/test_errors.c tests/unit/test_lock.c tests/unit/test_view.c
 unit_daemon_TESTS := tests/unit/test_config.c tests/unit/test_options.c \
 	tests/unit/test_metalog.c

@@ -30,16 +30,19 @@ const struct setting group_setting_table[GROUP_SETTING_CNT] = {
 		.help = "What commits a record: the read behind it (at least once), the read that"
 			" gives it (at most once), or a line in commit alone" },
 	[GROUP_SESSION_TIMEOUT_MS] = {
-		.name = "session.timeout.ms", .type = SETTING_NUM, .min = 100, .max = INT32_MAX,
+		.name = "session.timeout.ms", .type = SETTING_NUM,
+		.min = GROUP_TIMEOUT_MIN_MS, .max = INT32_MAX,
 		.def = 45000, FIELD(session_timeout_ms),
 		.help = "How long a member whose waiting read was interrupted, or a static one that"
 			" closed its file, keeps its partitions" },
 	[GROUP_REBALANCE_TIMEOUT_MS] = {
-		.name = "rebalance.timeout.ms", .type = SETTING_NUM, .min = 100, .max = INT32_MAX,
+		.name = "rebalance.timeout.ms", .type = SETTING_NUM,
+		.min = GROUP_TIMEOUT_MIN_MS, .max = INT32_MAX,
 		.def = 60000, FIELD(rebalance_timeout_ms),
 		.help = "How long a member may take to hand over a partition" },
 	[GROUP_MAX_POLL_INTERVAL_MS] = {
-		.name = "max.poll.interval.ms", .type = SETTING_NUM, .min = 100, .max = INT32_MAX,
+		.name = "max.poll.interval.ms", .type = SETTING_NUM,
+		.min = GROUP_TIMEOUT_MIN_MS, .max = INT32_MAX,
 		.def = 300000, FIELD(max_poll_interval_ms),
 		.help = "How long a member that was given records may work on them without a read" },
 	[GROUP_MAX_POLL_RECORDS] = {
@@ -101,7 +104,8 @@ static int check_dlq(const char *text, size_t len, char ret_sentence[SENTENCE_MA
 static int parse_line(const struct setting_line *l, struct group_change *ret,
 		      char ret_sentence[SENTENCE_MAX])
 {
-	int idx = setting_find(group_setting_table, GROUP_SETTING_CNT, l->name, l->name_len), err = 0;
+	int idx = setting_find(group_setting_table, GROUP_SETTING_CNT, l->name, l->name_len),
+	    err = 0;
 	struct group_change c = { 0 };
 
 	if (idx < 0)

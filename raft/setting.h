@@ -11,9 +11,7 @@
 
 #include "daemon/base/assert.h"
 #include "daemon/base/buf.h"
-
-/* Room for a sentence with its NUL. A longer one is cut. */
-#define SENTENCE_MAX 320
+#include "daemon/base/sentence.h"
 
 enum setting_type {
 	SETTING_NUM,	/* a decimal number from min to max */
@@ -37,12 +35,6 @@ struct setting_refusal {
 	const char *value; /* NULL: every value */
 	const char *why;   /* follows "NAME: " or "NAME=VALUE: " */
 };
-
-/*
- * Writes the sentence (bytes that are no printable text become '?') and returns -EINVAL, so that a
- * parser can say `return sentence_refuse(...)`.
- */
-int sentence_refuse(char ret_sentence[SENTENCE_MAX], const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /*
  * Parses the len bytes of a value of NUM or CHOICE; of TEXT only the length is checked and *ret is

@@ -35,6 +35,7 @@
 #include "daemon/base/assert.h"
 #include "daemon/base/buf.h"
 #include "daemon/base/limits.h"
+#include "daemon/base/sentence.h"
 #include "daemon/groups/assign.h"
 
 #include <stdbool.h>
@@ -43,9 +44,7 @@
 #define GROUP_NONE UINT32_MAX /* no slot */
 /* Members of one group. A state record names them all, and must fit into one append. */
 #define GROUP_MEMBER_MAX 4096U
-#define GROUP_ID_MAX 249	/* of group names, member ids, instances: bytes */
-#define GROUP_TOPIC_MAX 1024U	/* topics that one member subscribes by name */
-#define GROUP_PATTERN_MAX 1024U /* bytes of a pattern */
+#define GROUP_ID_MAX 249 /* of group names, member ids, instances: bytes */
 /* What the texts of all members may take in a state record: a join beyond it is refused. */
 #define GROUP_TEXT_MAX (8U << 20)
 /* Partitions of all topics that a group subscribes. A state record with all of these is below the
@@ -141,7 +140,7 @@ bool group_topics_due(struct group *g, const char **ret_name);
  * slot and, where it wants no certain one, a new id, so that commits of the one before are refused;
  * the generation stays, the state is to be written.
  */
-#define GROUP_SENTENCE_LEN 320
+#define GROUP_SENTENCE_LEN SENTENCE_MAX
 MUST_CHECK int group_join(struct group *g, int64_t now_ms, const struct group_join *j,
 			  uint32_t *ret_slot, char *ret_sentence);
 /* Another subscription of the same member: errors as group_join(), and then nothing changed. The

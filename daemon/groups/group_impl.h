@@ -19,8 +19,8 @@
 
 #include "daemon/base/list.h"
 #include "daemon/groups/group.h"
+#include "daemon/groups/pattern.h"
 
-#include <regex.h>
 #include <stddef.h>
 
 /*

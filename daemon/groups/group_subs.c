@@ -10,66 +10,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* What a pattern may grow to when its intervals are written out: more makes regcomp() take time and
- * memory without end. */
-#define PATTERN_GROWTH_MAX 32768U
-
-/* Whether matching is cheap: no references back, and no large intervals. Inside of brackets these
- * would be harmless, but are refused just as well. */
-static bool is_cheap(const char *pattern)
-{
-	uint64_t growth = strlen(pattern);
-
-	for (const char *c = pattern; *c; c++) {
-		unsigned long most = 0;
-		char *end;
-
-		if (*c == '\\' && c[1] >= '0' && c[1] <= '9')
-			return false;
-		if (*c == '\\' && c[1])
-			c++;
-		if (*c != '{')
-			continue;
-		most = strtoul(c + 1, &end, 10);
-		if (*end == ',')
-			most = MAX(most, strtoul(end + 1, NULL, 10));
-		most = MIN(most, PATTERN_GROWTH_MAX);
-		growth *= MAX(most, 1UL);
-		if (growth > PATTERN_GROWTH_MAX)
-			return false;
-	}
-	return true;
-}
-
-static int compile(struct group_sub *sub, char *ret_sentence)
-{
-	char why[128];
-	int r;
-
-	if (!is_cheap(sub->pattern))
-		return group_refuse(ret_sentence, -EINVAL,
-				    "a pattern has no references back and no large intervals");
-	r = regcomp(&sub->regex, sub->pattern, REG_EXTENDED);
-	if (r == REG_ESPACE)
-		return -ENOMEM;
-	if (r) {
-		regerror(r, &sub->regex, why, sizeof(why));
-		return group_refuse(ret_sentence, -EINVAL, "pattern: %s", why);
-	}
-	sub->has_regex = true;
-	return 0;
-}
-
-/* Of all matches a regular expression gives the longest of those that begin first: that is the
- * whole name where the whole name matches. */
-static bool is_match(const struct group_sub *sub, const char *name)
-{
-	regmatch_t at;
-
-	return !regexec(&sub->regex, name, 1, &at, 0) && at.rm_so == 0 &&
-	       (size_t)at.rm_eo == strlen(name);
-}
-
 static int by_text(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -78,7 +18,7 @@ static int by_text(const void *a, const void *b)
 static bool wants(const struct group_sub *sub, const char *name)
 {
 	if (sub->pattern)
-		return is_match(sub, name);
+		return pattern_is_match(&sub->regex, name);
 	return bsearch(&name, sub->names, sub->name_cnt, sizeof(*sub->names), by_text);
 }
 
@@ -212,9 +152,6 @@ static int check_names(const struct group_join *j, char *ret_sentence)
 		return group_refuse(ret_sentence, -EINVAL,
 				    "a member subscribes at most %u topics by name",
 				    GROUP_TOPIC_MAX);
-	if (j->pattern && (!*j->pattern || strlen(j->pattern) > GROUP_PATTERN_MAX))
-		return group_refuse(ret_sentence, -EINVAL, "a pattern has 1 to %u bytes",
-				    GROUP_PATTERN_MAX);
 	for (uint32_t i = 0; i < j->topic_cnt; i++)
 		if (!*j->topics[i] || strlen(j->topics[i]) > TOPIC_NAME_MAX)
 			return group_refuse(ret_sentence, -EINVAL,
@@ -241,7 +178,8 @@ int group_sub_get(struct group *g, const struct group_join *j, struct group_sub 
 		*ret = same;
 		return 0;
 	}
-	r = sub->pattern ? compile(sub, ret_sentence) : 0;
+	r = sub->pattern ? pattern_compile(sub->pattern, &sub->regex, ret_sentence) : 0;
+	sub->has_regex = sub->pattern && !r;
 	if (!r)
 		r = know(g, sub);
 	if (r) {

@@ -503,8 +503,12 @@ static void test_patterns_match_whole_names(void **state_)
 
 static void test_patterns_that_cost_too_much_are_refused(void **state_)
 {
-	static const char *const bad[] = { "(a*)\\1",  "((a{1,99}){1,99}){1,99}", "(",
-					   "a{70000}", "x{99999999999999999999}", "" };
+	static const char *const bad[] = {
+		"(a*)\\1",  "((a{1,99}){1,99}){1,99}",
+		"(",	    "((((((((((((((((a+)+)+)+)+)+)+)+)+)+)+)+)+)+)+)+",
+		"a{70000}", "x{99999999999999999999}",
+		""
+	};
 	uint32_t slot;
 
 	for (size_t i = 0; i < ARRAY_CNT(bad); i++) {

@@ -151,9 +151,9 @@ static void check_printed(const char *written, const char *group, const char *be
 	put_all(&again);
 	group_config_merge(&again, &merged2);
 	for (unsigned i = 0; i < GROUP_SETTING_CNT; i++)
-		if (group_settings[i].type != SETTING_TEXT)
-			assert_int_equal(setting_get_num(&group_settings[i], &merged),
-					 setting_get_num(&group_settings[i], &merged2));
+		if (group_setting_table[i].type != SETTING_TEXT)
+			assert_int_equal(setting_get_num(&group_setting_table[i], &merged),
+					 setting_get_num(&group_setting_table[i], &merged2));
 	merged2.set = merged.set;
 	group_config_print(&merged2, group, &text2);
 	buf_put_u8(&text2, 0);

@@ -159,84 +159,6 @@ static void test_names_are_refused(void **state)
 	metadata_free(md);
 }
 
-static struct metadata_cmd internal_cmd(const char *name, uint32_t number)
-{
-	struct metadata_cmd cmd = create_cmd(name, number, 50);
-
-	cmd.kind = METADATA_CREATE_INTERNAL;
-	cmd.mode = 0600;
-	cmd.change_cnt = 2;
-	cmd.changes[0] = (struct topic_change){ .setting = TOPIC_RETENTION_MS, .num = -1 };
-	cmd.changes[1] =
-		(struct topic_change){ .setting = TOPIC_CLEANUP_POLICY, .num = CLEANUP_COMPACT };
-	return cmd;
-}
-
-/* Names that only begin alike, or clash with nothing, are anybody's. */
-static void test_reserved_names_are_the_brokers(void **state)
-{
-	static const char *const reserved[] = { "__cluster_metadata", "__consumer_offsets",
-						"__transaction_state", "__consumer.offsets" };
-	struct metadata *md = fresh();
-
-	for (unsigned i = 0; i < ARRAY_CNT(reserved); i++) {
-		assert_int_equal(create(md, reserved[i], 1), -EPERM);
-		assert_non_null(strstr(result.sentence, "is reserved for the broker"));
-	}
-	assert_int_equal(create(md, "__consumer_offset", 1), 0);
-	assert_int_equal(create(md, "__mine", 2), 0);
-	metadata_free(md);
-}
-
-static void test_an_internal_topic_comes_with_its_settings_and_stays(void **state)
-{
-	static const enum metadata_kind changes[] = { METADATA_DELETE, METADATA_CONFIG,
-						      METADATA_PERMS };
-	struct metadata *md = fresh(), *copy;
-	struct metadata_cmd cmd = internal_cmd("__consumer_offsets", 1);
-	const struct metadata_topic *t;
-
-	assert_int_equal(apply(md, &cmd), 0);
-	assert_int_equal(result.kind, METADATA_CREATE_INTERNAL);
-	assert_string_equal(result.topic, "__consumer_offsets");
-	assert_int_equal(result.partition_cnt, 50);
-	assert_int_equal(apply(md, &cmd), -EEXIST);
-	copy = restore(md);
-	metadata_free(md);
-	t = metadata_find_topic(copy, "__consumer_offsets");
-	assert_non_null(t);
-	assert_int_equal(t->own.cleanup_policy, CLEANUP_COMPACT);
-	assert_int_equal(t->own.retention_ms, -1);
-	assert_int_equal(t->own.set, 1U << TOPIC_RETENTION_MS | 1U << TOPIC_CLEANUP_POLICY);
-	for (unsigned i = 0; i < ARRAY_CNT(changes); i++) {
-		cmd = topic_cmd(copy, "__consumer_offsets", changes[i]);
-		assert_int_equal(apply(copy, &cmd), -EPERM);
-		assert_string_equal(result.sentence,
-				    "topic __consumer_offsets is the broker's own");
-	}
-	metadata_free(copy);
-}
-
-static void test_only_internal_topics_are_compacted(void **state)
-{
-	struct metadata *md = fresh();
-	struct metadata_cmd cmd = internal_cmd("orders", 1);
-
-	assert_int_equal(apply(md, &cmd), -EINVAL);
-	assert_string_equal(result.sentence, "\"orders\" is no topic of the broker's own");
-	assert_int_equal(create(md, "orders", 1), 0);
-	assert_int_equal(set_num(md, "orders", TOPIC_CLEANUP_POLICY, false, CLEANUP_COMPACT),
-			 -EINVAL);
-	assert_string_equal(result.sentence,
-			    "cleanup.policy=compact is for topics of the broker's own");
-	assert_int_equal(set_num(md, "orders", TOPIC_CLEANUP_POLICY, false, CLEANUP_DELETE), 0);
-	cmd = internal_cmd("__consumer_offsets", 2);
-	cmd.changes[0].num = -2;
-	assert_int_equal(apply(md, &cmd), -EINVAL);
-	assert_null(metadata_find_topic(md, "__consumer_offsets"));
-	metadata_free(md);
-}
-
 static void test_partitions_only_grow(void **state)
 {
 	struct metadata *md = fresh();
@@ -828,9 +750,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_topics_are_found_by_name_and_id_and_in_order),
 		cmocka_unit_test(test_names_are_refused),
-		cmocka_unit_test(test_reserved_names_are_the_brokers),
-		cmocka_unit_test(test_an_internal_topic_comes_with_its_settings_and_stays),
-		cmocka_unit_test(test_only_internal_topics_are_compacted),
 		cmocka_unit_test(test_partitions_only_grow),
 		cmocka_unit_test(test_settings_are_all_or_none),
 		cmocka_unit_test(test_permissions_change_as_masked),

@@ -1,4 +1,4 @@
-/* Groups as objects of the metadata. */
+/* Groups as objects of the metadata, and the topics of the broker's own that they need. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -361,6 +361,117 @@ static void test_many_groups(void **state)
 	metadata_free(md);
 }
 
+/* ---- Topics of the broker's own ---- */
+
+static struct metadata_cmd topic_create_cmd(const char *name, uint32_t number)
+{
+	struct metadata_cmd cmd = { .kind = METADATA_CREATE, .partition_cnt = 1, .mode = 0755 };
+
+	le32_store(cmd.topic_id, number + 1);
+	snprintf(cmd.name, sizeof(cmd.name), "%s", name);
+	return cmd;
+}
+
+static int create_topic(struct metadata *md, const char *name, uint32_t number)
+{
+	struct metadata_cmd cmd = topic_create_cmd(name, number);
+
+	return apply(md, &cmd);
+}
+
+static struct metadata_cmd topic_cmd(const struct metadata *md, const char *name,
+				     enum metadata_kind kind)
+{
+	struct metadata_cmd cmd = { .kind = kind };
+	const struct metadata_topic *t = metadata_find_topic(md, name);
+
+	assert_non_null(t);
+	memcpy(cmd.topic_id, t->id, 16);
+	return cmd;
+}
+
+static struct metadata_cmd internal_cmd(const char *name, uint32_t number)
+{
+	struct metadata_cmd cmd = topic_create_cmd(name, number);
+
+	cmd.kind = METADATA_CREATE_INTERNAL;
+	cmd.partition_cnt = 50;
+	cmd.mode = 0600;
+	cmd.change_cnt = 2;
+	cmd.changes[0] = (struct topic_change){ .setting = TOPIC_RETENTION_MS, .num = -1 };
+	cmd.changes[1] =
+		(struct topic_change){ .setting = TOPIC_CLEANUP_POLICY, .num = CLEANUP_COMPACT };
+	return cmd;
+}
+
+/* Names that only begin alike, or clash with nothing, are anybody's. */
+static void test_reserved_names_are_the_brokers(void **state)
+{
+	static const char *const reserved[] = { "__cluster_metadata", "__consumer_offsets",
+						"__transaction_state", "__consumer.offsets" };
+	struct metadata *md = fresh();
+
+	for (unsigned i = 0; i < ARRAY_CNT(reserved); i++) {
+		assert_int_equal(create_topic(md, reserved[i], 1), -EPERM);
+		assert_non_null(strstr(result.sentence, "is reserved for the broker"));
+	}
+	assert_int_equal(create_topic(md, "__consumer_offset", 1), 0);
+	assert_int_equal(create_topic(md, "__mine", 2), 0);
+	metadata_free(md);
+}
+
+static void test_an_internal_topic_comes_with_its_settings_and_stays(void **state)
+{
+	static const enum metadata_kind changes[] = { METADATA_DELETE, METADATA_CONFIG,
+						      METADATA_PERMS };
+	struct metadata *md = fresh(), *copy;
+	struct metadata_cmd cmd = internal_cmd("__consumer_offsets", 1);
+	const struct metadata_topic *t;
+
+	assert_int_equal(apply(md, &cmd), 0);
+	assert_int_equal(result.kind, METADATA_CREATE_INTERNAL);
+	assert_string_equal(result.topic, "__consumer_offsets");
+	assert_int_equal(result.partition_cnt, 50);
+	assert_int_equal(apply(md, &cmd), -EEXIST);
+	copy = restore(md);
+	metadata_free(md);
+	t = metadata_find_topic(copy, "__consumer_offsets");
+	assert_non_null(t);
+	assert_int_equal(t->own.cleanup_policy, CLEANUP_COMPACT);
+	assert_int_equal(t->own.retention_ms, -1);
+	assert_int_equal(t->own.set, 1U << TOPIC_RETENTION_MS | 1U << TOPIC_CLEANUP_POLICY);
+	for (unsigned i = 0; i < ARRAY_CNT(changes); i++) {
+		cmd = topic_cmd(copy, "__consumer_offsets", changes[i]);
+		assert_int_equal(apply(copy, &cmd), -EPERM);
+		assert_string_equal(result.sentence,
+				    "topic __consumer_offsets is the broker's own");
+	}
+	metadata_free(copy);
+}
+
+static void test_only_internal_topics_are_compacted(void **state)
+{
+	struct metadata *md = fresh();
+	struct metadata_cmd cmd = internal_cmd("orders", 1), config;
+
+	assert_int_equal(apply(md, &cmd), -EINVAL);
+	assert_string_equal(result.sentence, "\"orders\" is no topic of the broker's own");
+	assert_int_equal(create_topic(md, "orders", 1), 0);
+	config = topic_cmd(md, "orders", METADATA_CONFIG);
+	config.change_cnt = 1;
+	config.changes[0] = cmd.changes[1];
+	assert_int_equal(apply(md, &config), -EINVAL);
+	assert_string_equal(result.sentence,
+			    "cleanup.policy=compact is for topics of the broker's own");
+	config.changes[0].num = CLEANUP_DELETE;
+	assert_int_equal(apply(md, &config), 0);
+	cmd = internal_cmd("__consumer_offsets", 2);
+	cmd.changes[0].num = -2;
+	assert_int_equal(apply(md, &cmd), -EINVAL);
+	assert_null(metadata_find_topic(md, "__consumer_offsets"));
+	metadata_free(md);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -374,6 +485,9 @@ int main(void)
 		cmocka_unit_test(test_version_2_stays_as_it_is),
 		cmocka_unit_test(test_wrong_groups_in_a_snapshot_are_noticed),
 		cmocka_unit_test(test_many_groups),
+		cmocka_unit_test(test_reserved_names_are_the_brokers),
+		cmocka_unit_test(test_an_internal_topic_comes_with_its_settings_and_stays),
+		cmocka_unit_test(test_only_internal_topics_are_compacted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
