@@ -23,7 +23,8 @@ LDFLAGS += --coverage
 endif
 
 base_SRC := daemon/base/assert.c daemon/base/buf.c daemon/base/fund.c daemon/base/hash.c \
-	daemon/base/log.c daemon/base/name.c daemon/base/rfc3339.c daemon/base/utf8.c
+	daemon/base/log.c daemon/base/name.c daemon/base/rfc3339.c daemon/base/sentence.c \
+	daemon/base/utf8.c
 store_SRC := daemon/store/record.c daemon/store/json.c daemon/store/json_text.c \
 	daemon/store/disk.c daemon/store/format.c daemon/store/debt.c \
 	daemon/store/index.c daemon/store/segment.c daemon/store/plog.c daemon/store/plog_scan.c \
@@ -36,14 +37,24 @@ store_SRC := daemon/store/record.c daemon/store/json.c daemon/store/json_text.c 
 	daemon/store/delete.c daemon/store/store.c \
 	daemon/store/overlay.c
 io_SRC := daemon/io/disk.c daemon/io/ring.c daemon/io/pool.c
-raft_SRC := raft/setting.c raft/topic_config.c raft/metadata_cmd.c raft/metadata.c \
+raft_SRC := raft/setting.c raft/topic_config.c raft/group_config.c raft/catalog.c \
+	raft/metadata_cmd.c raft/metadata.c raft/metadata_check.c raft/metadata_forwarder.c \
 	raft/metadata_snapshot.c
-groups_SRC := daemon/groups/assign.c daemon/groups/assign_sticky.c daemon/groups/assign_flow.c
+groups_SRC := daemon/groups/assign.c daemon/groups/assign_sticky.c daemon/groups/assign_flow.c \
+	daemon/groups/group_table.c daemon/groups/group_subs.c daemon/groups/group_shares.c \
+	daemon/groups/group_members.c daemon/groups/group_settle.c daemon/groups/group_offsets.c \
+	daemon/groups/group.c daemon/groups/group_record.c daemon/groups/pattern.c \
+	daemon/groups/request.c
 fusefs_SRC := fusefs/errors.c fusefs/lock.c fusefs/view.c fusefs/node.c fusefs/handle.c \
 	fusefs/fs.c fusefs/produce.c fusefs/partition.c \
-	fusefs/consume.c fusefs/window.c fusefs/text.c fusefs/ops_name.c fusefs/ops_file.c \
+	fusefs/answer.c fusefs/consume.c fusefs/window.c fusefs/text.c \
+	fusefs/ops_name.c fusefs/ops_file.c fusefs/group_names.c fusefs/group_files.c \
+	fusefs/member.c fusefs/member_span.c fusefs/member_lines.c fusefs/member_window.c \
 	fusefs/session.c
 daemon_SRC := daemon/config.c daemon/options.c daemon/metalog.c daemon/broker.c \
+	daemon/broker_topics.c daemon/coordinator.c daemon/coordinator_log.c \
+	daemon/coordinator_member.c daemon/coordinator_offset.c daemon/coordinator_letter.c \
+	daemon/coordinator_text.c daemon/coordinator_metrics.c \
 	daemon/broker_text.c daemon/metrics.c daemon/round.c daemon/loop.c daemon/walk.c \
 	daemon/offline.c daemon/verify.c daemon/verify_segment.c daemon/verify_files.c \
 	daemon/dump.c daemon/top.c daemon/bench.c
@@ -58,8 +69,11 @@ unit_store_TESTS := tests/unit/test_json.c tests/unit/test_debt.c tests/unit/tes
 	tests/unit/test_kept.c \
 	tests/unit/test_checkpoint.c tests/unit/test_store.c tests/unit/test_store_end.c
 unit_io_TESTS := tests/unit/test_overlay.c tests/unit/test_io_disk.c
-unit_raft_TESTS := tests/unit/test_topic_config.c tests/unit/test_metadata.c
-unit_groups_TESTS := tests/unit/test_assign.c tests/unit/test_assign_sticky.c
+unit_raft_TESTS := tests/unit/test_topic_config.c tests/unit/test_group_config.c \
+	tests/unit/test_metadata.c tests/unit/test_metadata_group.c
+unit_groups_TESTS := tests/unit/test_assign.c tests/unit/test_assign_sticky.c \
+	tests/unit/test_group.c tests/unit/test_group_members.c tests/unit/test_group_offsets.c \
+	tests/unit/test_group_record.c tests/unit/test_pattern.c tests/unit/test_request.c
 unit_fusefs_TESTS := tests/unit/test_errors.c tests/unit/test_lock.c tests/unit/test_view.c
 unit_daemon_TESTS := tests/unit/test_config.c tests/unit/test_options.c \
 	tests/unit/test_metalog.c

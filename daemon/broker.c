@@ -1,6 +1,6 @@
 #include "daemon/broker.h"
+#include "daemon/coordinator.h"
 
-#include "daemon/base/fund.h"
 #include "daemon/base/hash.h"
 #include "daemon/base/log.h"
 
@@ -42,223 +42,61 @@ void histogram_put(struct histogram *h, int64_t us)
 	h->sum_us += (uint64_t)MAX(us, 0);
 }
 
-/* Topics by id: open addressing, at most half full, entries are serials (0: free, UINT64_MAX:
- * removed). */
-struct topic_map {
-	uint64_t *slots;
-	size_t cap, used;
-};
-
-#define MAP_REMOVED UINT64_MAX
-
-static uint64_t *map_slot(struct broker *b, const uint8_t id[16])
-{
-	struct topic_map *m = b->map;
-	size_t i = hash_xxh3(id, 16) & (m->cap - 1);
-
-	for (;; i = (i + 1) & (m->cap - 1)) {
-		uint64_t s = m->slots[i];
-
-		if (!s || (s != MAP_REMOVED && !memcmp(b->topics[s - 1]->id, id, 16)))
-			return &m->slots[i];
-	}
-}
-
-static struct be_topic *topic_by_id(struct broker *b, const uint8_t id[16])
-{
-	uint64_t s = b->map->cap ? *map_slot(b, id) : 0;
-
-	return s ? b->topics[s - 1] : NULL;
-}
-
-static void map_grow(struct broker *b)
-{
-	struct topic_map *m = b->map, old = *m;
-
-	if ((m->used + 1) * 2 <= m->cap)
-		return;
-	m->cap = old.cap ? old.cap * 2 : 64;
-	m->slots = fund_calloc(m->cap, sizeof(*m->slots));
-	m->used = 0;
-	for (size_t i = 0; i < old.cap; i++) {
-		if (old.slots[i] && old.slots[i] != MAP_REMOVED) {
-			*map_slot(b, b->topics[old.slots[i] - 1]->id) = old.slots[i];
-			m->used++;
-		}
-	}
-	free(old.slots);
-}
-
-static void topic_free(struct broker *b, struct be_topic *t)
-{
-	for (uint32_t i = 0; i < t->part_cnt; i++)
-		free(t->parts[i]);
-	for (uint32_t i = 0; i < t->hot_key_cnt; i++)
-		free(t->hot_keys[i]);
-	free(t->hot_keys);
-	free(t->parts);
-	b->topics[t->serial - 1] = NULL;
-	free(t);
-}
-
-static void topic_unref(void *ctx, struct be_topic *t)
-{
-	PRE(t->refs > 0);
-	if (!--t->refs && t->deleted)
-		topic_free(ctx, t);
-}
-
-/* Each partition, with malloc()'s own and the pointer to it. */
-static_assert(PARTITION_CNT_MAX * (sizeof(struct be_partition) + 32) < FUND_BYTES, "fund.h");
-
-/* Partitions up to cnt. What cannot be had stops the process: the metadata say that they are there.
- */
-static void topic_grow(struct be_topic *t, uint32_t cnt)
-{
-	t->parts = fund_realloc(t->parts, cnt, sizeof(struct be_partition *));
-	for (; t->part_cnt < cnt; t->part_cnt++) {
-		struct be_partition *p = fund_calloc(1, sizeof(*p));
-
-		p->topic = t;
-		p->number = t->part_cnt;
-		list_init(&p->waiting);
-		t->parts[t->part_cnt] = p;
-	}
-}
-
-static void set_hot_keys(struct be_topic *t, const char *list)
-{
-	for (uint32_t i = 0; i < t->hot_key_cnt; i++)
-		free(t->hot_keys[i]);
-	free(t->hot_keys);
-	t->hot_keys = NULL;
-	t->hot_key_cnt = 0;
-	while (list && *list) {
-		size_t len = strcspn(list, ",");
-
-		t->hot_keys = fund_realloc(t->hot_keys, t->hot_key_cnt + 1, sizeof(char *));
-		t->hot_keys[t->hot_key_cnt++] = fund_strndup(list, len);
-		list += len + (list[len] == ',');
-	}
-}
-
-static void log_config(const struct topic_config *c, struct plog_config *ret)
-{
-	*ret = (struct plog_config){ .segment_bytes = c->segment_bytes,
-				     .segment_ms = c->segment_ms,
-				     .retention_ms = c->retention_ms,
-				     .retention_bytes = c->retention_bytes,
-				     .index_interval_bytes = (uint32_t)c->index_interval_bytes,
-				     .log_append_time = c->timestamp_type == TIMESTAMP_LOG_APPEND };
-}
-
-static void effective(struct broker *b, const struct metadata_topic *mt, struct topic_config *ret)
-{
-	topic_config_merge(&mt->own, &b->topic_defaults, mt->partition_cnt, ret);
-}
-
-/* Takes over what the metadata say of the topic now. */
-static void topic_refresh(struct broker *b, struct be_topic *t, const struct metadata_topic *mt)
-{
-	struct topic_config c;
-
-	effective(b, mt, &c);
-	topic_grow(t, mt->partition_cnt);
-	t->uid = mt->uid;
-	t->gid = mt->gid;
-	t->mode = mt->mode;
-	t->created_ms = mt->created_ms;
-	t->changed_ms = MAX(mt->config_ms, mt->perms_ms);
-	t->acks = c.acks == ACKS_0 ? BE_ACKS_0 : c.acks == ACKS_1 ? BE_ACKS_1 : BE_ACKS_ALL;
-	t->max_message_bytes = (uint32_t)c.max_message_bytes;
-	t->min_insync_replicas = (uint32_t)c.min_insync_replicas;
-	t->ts_before_max_ms = c.timestamp_before_max_ms;
-	t->ts_after_max_ms = c.timestamp_after_max_ms;
-	set_hot_keys(t, c.hot_keys);
-	for (uint32_t i = 0; i < t->part_cnt; i++) {
-		if (t->parts[i]->log)
-			log_config(&c, &t->parts[i]->log->config);
-	}
-}
-
-static void topic_add(struct broker *b, const struct metadata_topic *mt)
-{
-	struct be_topic *t = fund_calloc(1, sizeof(*t));
-
-	map_grow(b);
-	if (b->topic_cnt == b->topic_cap) {
-		b->topic_cap = b->topic_cap ? b->topic_cap * 2 : 64;
-		b->topics = fund_realloc(b->topics, b->topic_cap, sizeof(struct be_topic *));
-	}
-	snprintf(t->name, sizeof(t->name), "%s", mt->name);
-	memcpy(t->id, mt->id, 16);
-	t->serial = ++b->topic_cnt;
-	list_init(&t->waiting);
-	b->topics[t->serial - 1] = t;
-	*map_slot(b, t->id) = t->serial;
-	b->map->used++;
-	topic_refresh(b, t, mt);
-}
-
-static void topic_remove(struct broker *b, struct be_topic *t)
-{
-	*map_slot(b, t->id) = MAP_REMOVED;
-	t->deleted = true;
-	if (b->fs)
-		fs_on_topic_deleted(b->fs, t);
-	for (uint32_t i = 0; i < t->part_cnt; i++) {
-		int r = store_delete(b->store, t->name, t->id, i);
-
-		t->parts[i]->log = NULL;
-		if (r)
-			LOG_AT(LOG_WARN, t->name, r, "partition %u is removed at the next start",
-			       i);
-	}
-	if (!t->refs)
-		topic_free(b, t);
-}
-
 static void on_applied(void *ctx, const struct metadata_result *res, uint64_t token)
 {
 	struct broker *b = ctx;
 	const struct metadata_topic *mt =
 		metadata_find_topic_id(metalog_state(b->meta), res->topic_id);
-	struct be_topic *t = topic_by_id(b, res->topic_id);
+	struct be_topic *t = broker_topic_by_id(b, res->topic_id);
 	struct be_why why = { 0 };
 
+	if (metadata_kind_is_group(res->kind)) {
+		coordinator_on_applied(b->groups, res, token);
+		return;
+	}
 	snprintf(why.text, sizeof(why.text), "%s", res->sentence);
 	if (!res->err && !res->repeated) {
 		switch (res->kind) {
 		case METADATA_CREATE:
-			topic_add(b, mt);
+		case METADATA_CREATE_INTERNAL:
+			t = broker_topic_add(b, mt);
 			LOG_AT(LOG_INFO, res->topic, 0, "topic created, %u partitions",
 			       res->partition_cnt);
+			coordinator_on_topic(b->groups, t);
 			break;
 		case METADATA_DELETE:
-			topic_remove(b, t);
+			broker_topic_remove(b, t);
 			LOG_AT(LOG_INFO, res->topic, 0, "topic deleted");
 			break;
 		case METADATA_CONFIG:
-			topic_refresh(b, t, mt);
-			if (b->fs && res->partition_cnt > res->old_partition_cnt)
+			broker_topic_refresh(b, t, mt);
+			if (res->partition_cnt > res->old_partition_cnt) {
 				fs_wake_list(b->fs, &t->waiting);
+				coordinator_on_topic(b->groups, t);
+			}
 			LOG_AT(LOG_INFO, res->topic, 0, "configuration changed");
 			break;
 		case METADATA_PERMS:
-			topic_refresh(b, t, mt);
+			broker_topic_refresh(b, t, mt);
 			break;
 		case METADATA_BROKER:
 			b->ready = true;
 			break;
 		case METADATA_NOOP:
+		case METADATA_GROUP_CREATE:
+		case METADATA_GROUP_DELETE:
+		case METADATA_GROUP_CONFIG:
+		case METADATA_GROUP_PERMS:
 			break;
 		}
 	}
+	if (res->err && (res->kind == METADATA_CREATE || res->kind == METADATA_CREATE_INTERNAL))
+		coordinator_on_topic_refused(b->groups, res);
 	if (token)
 		fs_on_done(b->fs, token, res->err, &why);
 }
 
-static int propose(struct broker *b, struct metadata_cmd *cmd, uint64_t token, struct be_why *why)
+int broker_propose(struct broker *b, struct metadata_cmd *cmd, uint64_t token, struct be_why *why)
 {
 	char sentence[SENTENCE_MAX] = "";
 	int r;
@@ -270,7 +108,7 @@ static int propose(struct broker *b, struct metadata_cmd *cmd, uint64_t token, s
 	return r;
 }
 
-static int topic_create(void *ctx, const char *name, const struct be_caller *c, uint32_t mode,
+int broker_topic_create(void *ctx, const char *name, const struct be_caller *c, uint32_t mode,
 			uint64_t token, struct be_why *why)
 {
 	struct broker *b = ctx;
@@ -288,7 +126,7 @@ static int topic_create(void *ctx, const char *name, const struct be_caller *c, 
 	}
 	snprintf(cmd.name, sizeof(cmd.name), "%s", name);
 	r = disk_random(b->disk, cmd.topic_id, 16);
-	return r ? r : propose(b, &cmd, token, why);
+	return r ? r : broker_propose(b, &cmd, token, why);
 }
 
 static bool is_owner(const struct be_topic *t, const struct be_caller *c)
@@ -296,17 +134,26 @@ static bool is_owner(const struct be_topic *t, const struct be_caller *c)
 	return !c->uid || c->uid == t->uid;
 }
 
+static int refuse_internal(struct be_why *why)
+{
+	snprintf(why->text, sizeof(why->text),
+		 "the broker keeps its own state in this topic: nobody else changes it");
+	return -EPERM;
+}
+
 static int topic_delete(void *ctx, struct be_topic *t, const struct be_caller *c, uint64_t token,
 			struct be_why *why)
 {
 	struct metadata_cmd cmd = { .kind = METADATA_DELETE };
 
+	if (t->internal)
+		return refuse_internal(why);
 	if (!is_owner(t, c)) {
 		snprintf(why->text, sizeof(why->text), "only its owner and root delete a topic");
 		return -EACCES;
 	}
 	memcpy(cmd.topic_id, t->id, 16);
-	return propose(ctx, &cmd, token, why);
+	return broker_propose(ctx, &cmd, token, why);
 }
 
 static int topic_set_config(void *ctx, struct be_topic *t, const struct be_caller *c,
@@ -317,6 +164,8 @@ static int topic_set_config(void *ctx, struct be_topic *t, const struct be_calle
 	char sentence[SENTENCE_MAX] = "";
 	int r;
 
+	if (t->internal)
+		return refuse_internal(why);
 	if (!is_owner(t, c)) {
 		snprintf(why->text, sizeof(why->text), "only its owner and root configure a topic");
 		return -EACCES;
@@ -330,7 +179,7 @@ static int topic_set_config(void *ctx, struct be_topic *t, const struct be_calle
 	if (!cmd.change_cnt)
 		return 0;
 	memcpy(cmd.topic_id, t->id, 16);
-	return propose(b, &cmd, token, why);
+	return broker_propose(b, &cmd, token, why);
 }
 
 static int topic_set_perm(void *ctx, struct be_topic *t, const struct be_caller *c,
@@ -342,11 +191,13 @@ static int topic_set_perm(void *ctx, struct be_topic *t, const struct be_caller 
 				    .gid = perm->gid };
 
 	(void)c; /* the kernel has checked that, by default_permissions */
+	if (t->internal)
+		return refuse_internal(why);
 	cmd.perms_mask =
 		(uint8_t)((perm->set_mode ? METADATA_MODE : 0) |
 			  (perm->set_uid ? METADATA_UID : 0) | (perm->set_gid ? METADATA_GID : 0));
 	memcpy(cmd.topic_id, t->id, 16);
-	return propose(ctx, &cmd, token, why);
+	return broker_propose(ctx, &cmd, token, why);
 }
 
 /* One broker: it leads everything, so electing it is done, and there is nobody to move anything to.
@@ -389,60 +240,6 @@ static int cluster_control(void *ctx, const struct be_caller *c, const char *tex
 		 "the cluster has one broker, %u: only elect T|all and reassign T P %u can be done",
 		 b->options->node, b->options->node);
 	return -EINVAL;
-}
-
-static struct be_topic *find(void *ctx, const char *name)
-{
-	struct broker *b = ctx;
-	const struct metadata_topic *mt = metadata_find_topic(metalog_state(b->meta), name);
-
-	return mt ? topic_by_id(b, mt->id) : NULL;
-}
-
-static struct be_topic *by_serial(void *ctx, uint64_t serial)
-{
-	struct broker *b = ctx;
-
-	return serial && serial <= b->topic_cnt ? b->topics[serial - 1] : NULL;
-}
-
-static struct be_topic *next(void *ctx, const char *after)
-{
-	struct broker *b = ctx;
-	struct metadata *md = metalog_state(b->meta);
-	const struct metadata_topic *mt = metadata_topic_at(md, metadata_topic_after(md, after));
-
-	return mt ? topic_by_id(b, mt->id) : NULL;
-}
-
-static int open_log(void *ctx, struct be_partition *p, struct be_why *why)
-{
-	struct broker *b = ctx;
-	const struct metadata_topic *mt =
-		metadata_find_topic_id(metalog_state(b->meta), p->topic->id);
-	struct plog_config config;
-	struct topic_config c;
-	struct plog *log = NULL;
-	int r;
-
-	if (p->log)
-		return 0;
-	if (!mt)
-		return -ESTALE;
-	effective(b, mt, &c);
-	log_config(&c, &config);
-	r = store_plog(b->store, p->topic->name, p->topic->id, p->number, &config, true, b->now_ms,
-		       &log);
-	if (log && (!r || r == -EIO)) {
-		log->owner = p;
-		log->leader_epoch = (int32_t)metalog_term(b->meta);
-		p->log = log;
-		return 0;
-	}
-	snprintf(why->text, sizeof(why->text), "%s-%u cannot be opened: %s", p->topic->name,
-		 p->number, log_errno_name(r));
-	LOG_AT(LOG_ERROR, p->topic->name, r, "partition %u cannot be opened", p->number);
-	return r == -ESTALE ? -EIO : r;
 }
 
 static int check_append(void *ctx, struct be_partition *p, struct be_why *why)
@@ -595,16 +392,16 @@ void broker_backend(struct broker *b, struct backend *ret)
 {
 	*ret = (struct backend){ .ctx = b,
 				 .now_ms = now,
-				 .topic_find = find,
-				 .topic_by_serial = by_serial,
-				 .topic_next = next,
-				 .topic_unref = topic_unref,
-				 .topic_create = topic_create,
+				 .topic_find = broker_topic_find,
+				 .topic_by_serial = broker_topic_by_serial,
+				 .topic_next = broker_topic_next,
+				 .topic_unref = broker_topic_unref,
+				 .topic_create = broker_topic_create,
 				 .topic_delete = topic_delete,
 				 .topic_config = topic_set_config,
 				 .topic_perm = topic_set_perm,
 				 .cluster_control = cluster_control,
-				 .open_log = open_log,
+				 .open_log = broker_open_log,
 				 .check_append = check_append,
 				 .append_lines = append_lines,
 				 .append_records = append_records,
@@ -612,6 +409,7 @@ void broker_backend(struct broker *b, struct backend *ret)
 				 .warm = warm,
 				 .text = broker_text,
 				 .space = space };
+	coordinator_backend(ret);
 }
 
 static void on_synced(struct broker *b, const struct store_event *ev)
@@ -620,6 +418,10 @@ static void on_synced(struct broker *b, const struct store_event *ev)
 
 	if (ev->token & METALOG_TOKEN) {
 		metalog_on_synced(b->meta, ev->token, b->now_ms);
+		return;
+	}
+	if (ev->token & COORDINATOR_TOKEN) {
+		coordinator_on_synced(b->groups, ev->token);
 		return;
 	}
 	if (b->starts[i].token == ev->token)
@@ -683,7 +485,7 @@ static bool open_some(struct broker *b)
 			continue;
 		}
 		/* What fails was logged; whoever uses the partition is told again. */
-		if (open_log(b, t->parts[b->open_partition++], &why))
+		if (broker_open_log(b, t->parts[b->open_partition++], &why))
 			continue;
 		n++;
 		if (broker_mono_us() - began_us > OPEN_SLICE_US)
@@ -696,19 +498,20 @@ static bool open_some(struct broker *b)
 int64_t broker_tick(struct broker *b)
 {
 	int64_t mono = b->mono_us / 1000;
-	bool more;
+	int64_t due;
 
 	learn_ticks(b);
 	store_tick(b->store, b->now_ms, mono);
-	more = open_some(b);
-	return more ? MIN(store_deadline(b->store), MAX(mono + 2, b->open_due_us / 1000))
-		    : store_deadline(b->store);
+	due = coordinator_tick(b->groups, b->now_ms, mono);
+	if (open_some(b))
+		due = MIN(due, MAX(mono + 2, b->open_due_us / 1000));
+	return MIN(due, store_deadline(b->store));
 }
 
 static bool is_known(void *ctx, const uint8_t topic_id[16], uint32_t partition)
 {
 	struct broker *b = ctx;
-	struct be_topic *t = topic_by_id(b, topic_id);
+	struct be_topic *t = broker_topic_by_id(b, topic_id);
 
 	if (!memcmp(topic_id, metalog_topic_id, 16))
 		return true;
@@ -741,7 +544,6 @@ static int register_broker(struct broker *b, char *sentence)
 int broker_start(struct broker *b, const struct broker_options *options, struct disk *disk,
 		 struct store *store, const struct store_open_report *report, char *sentence)
 {
-	struct metadata *md;
 	int r;
 
 	*b = (struct broker){ .options = options,
@@ -751,15 +553,11 @@ int broker_start(struct broker *b, const struct broker_options *options, struct 
 			      .started_ms = broker_now_ms() };
 	broker_clock(b);
 	config_topic_defaults(&options->config, &b->topic_defaults);
-	b->map = calloc(1, sizeof(*b->map));
-	if (!b->map)
-		return -ENOMEM;
 	r = metalog_open(store, broker_now_ms(), on_applied, b, &b->meta, sentence);
+	if (!r)
+		r = broker_topics_init(b);
 	if (r)
 		return r;
-	md = metalog_state(b->meta);
-	for (uint32_t i = 0; i < metadata_topic_cnt(md); i++)
-		topic_add(b, metadata_topic_at(md, i));
 	r = store_sweep(store, is_known, b);
 	if (!r && b->orphans) {
 		snprintf(sentence, SENTENCE_MAX,
@@ -770,6 +568,8 @@ int broker_start(struct broker *b, const struct broker_options *options, struct 
 	}
 	if (!r)
 		r = register_broker(b, sentence);
+	if (!r)
+		r = coordinator_open(b, report->clean, &b->groups, sentence);
 	if (r && !*sentence)
 		snprintf(sentence, SENTENCE_MAX, "the broker cannot be registered: %s",
 			 log_errno_name(r));
@@ -778,15 +578,7 @@ int broker_start(struct broker *b, const struct broker_options *options, struct 
 
 void broker_fini(struct broker *b)
 {
-	for (uint64_t i = 0; i < b->topic_cnt; i++) {
-		if (b->topics[i]) {
-			b->topics[i]->refs = 0;
-			topic_free(b, b->topics[i]);
-		}
-	}
-	free(b->topics);
-	if (b->map)
-		free(b->map->slots);
-	free(b->map);
+	coordinator_free(b->groups);
+	broker_topics_fini(b);
 	metalog_free(b->meta);
 }

@@ -19,7 +19,8 @@ struct histogram {
 	uint64_t buckets[HISTOGRAM_CNT], cnt, sum_us;
 };
 
-struct topic_map; /* broker.c */
+struct coordinator;
+struct topic_map; /* broker_topics.c */
 
 /* Logs that are opened in one tick because nobody has asked for them yet. */
 #define OPEN_BATCH 16
@@ -33,6 +34,7 @@ struct broker {
 	struct disk *disk;   /* borrowed */
 	struct store *store; /* borrowed */
 	struct metalog *meta;
+	struct coordinator *groups;
 	struct fs *fs; /* borrowed; NULL until the mount is there */
 	struct store_open_report report;
 	uint64_t incarnation;
@@ -83,9 +85,35 @@ int64_t broker_now_ms(void);  /* CLOCK_REALTIME */
 int64_t broker_mono_us(void); /* CLOCK_MONOTONIC */
 void histogram_put(struct histogram *h, int64_t us);
 
+/* Checks and appends a command to the metadata log: as metalog_propose(), at the round's time. */
+MUST_CHECK int broker_propose(struct broker *b, struct metadata_cmd *cmd, uint64_t token,
+			      struct be_why *why);
+/* As backend.topic_create. */
+MUST_CHECK int broker_topic_create(void *ctx, const char *name, const struct be_caller *c,
+				   uint32_t mode, uint64_t token, struct be_why *why);
+
+/* broker_topics.c; several are those of struct backend */
+MUST_CHECK int broker_topics_init(struct broker *b);
+void broker_topics_fini(struct broker *b);
+/* The topic that the metadata say is there now. */
+struct be_topic *broker_topic_add(struct broker *b, const struct metadata_topic *mt);
+/* Takes over what the metadata say of the topic now. */
+void broker_topic_refresh(struct broker *b, struct be_topic *t, const struct metadata_topic *mt);
+/* Its readers are woken, its logs removed. */
+void broker_topic_remove(struct broker *b, struct be_topic *t);
+struct be_topic *broker_topic_by_id(struct broker *b, const uint8_t id[16]);
+struct be_topic *broker_topic_find(void *ctx, const char *name);
+struct be_topic *broker_topic_by_serial(void *ctx, uint64_t serial);
+struct be_topic *broker_topic_next(void *ctx, const char *after);
+void broker_topic_unref(void *ctx, struct be_topic *t);
+MUST_CHECK int broker_open_log(void *ctx, struct be_partition *p, struct be_why *why);
+
 /* broker_text.c */
 int broker_text(void *ctx, enum be_text what, struct be_topic *t, struct buf *out);
 /* metrics.c */
 void broker_metrics(struct broker *b, struct buf *out);
+/* The lines that begin a family of metrics; unit "" where it has none. */
+void metrics_family(struct buf *out, const char *name, const char *type, const char *unit,
+		    const char *help);
 
 #endif

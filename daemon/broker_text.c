@@ -80,6 +80,10 @@ int broker_text(void *ctx, enum be_text what, struct be_topic *t, struct buf *ou
 	case BE_TEXT_METRICS:
 		broker_metrics(b, out);
 		break;
+	case BE_TEXT_GROUP_CONFIG:
+	case BE_TEXT_GROUP_STATE:
+	case BE_TEXT_GROUP_LAG:
+		return -EINVAL; /* the coordinator's */
 	}
 	return buf_err(out);
 }

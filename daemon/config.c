@@ -66,6 +66,15 @@ static const struct setting settings[] = {
 	  FIELD(disk_reserve_bytes), "and while fewer bytes than this are free" },
 	{ "io.threads", SETTING_NUM, 1, 64, 4, NULL, FIELD(io_threads),
 	  "threads for disk calls that may wait, where io_uring cannot be used" },
+	{ "offsets.topic.num.partitions", SETTING_NUM, 1, PARTITION_CNT_MAX, 50, NULL,
+	  FIELD(offsets_partitions), "partitions of __consumer_offsets, when it is made" },
+	{ "offsets.topic.segment.bytes", SETTING_NUM, 1024, SEGMENT_BYTES_MAX, 4 * MIB, NULL,
+	  FIELD(offsets_segment_bytes), "its segments: small ones are cleaned and read sooner" },
+	{ "offsets.retention.minutes", SETTING_NUM, 1, INT32_MAX, 10080, NULL,
+	  FIELD(offsets_retention_minutes),
+	  "how long the offsets of a group without members are kept" },
+	{ "offsets.retention.check.interval.ms", SETTING_NUM, 1, INT64_MAX, 600000, NULL,
+	  FIELD(offsets_retention_check_ms), "how often that is looked at" },
 };
 
 static const struct { const char *name; unsigned bit; } refusables[] = {

@@ -29,6 +29,9 @@ struct config {
 	int64_t journal_bytes; /* 0: no journal */
 	int64_t disk_reserve_percent, disk_reserve_bytes;
 	int64_t io_threads;
+	/* Of __consumer_offsets, when it is made; and how long offsets of empty groups are kept. */
+	int64_t offsets_partitions, offsets_segment_bytes;
+	int64_t offsets_retention_minutes, offsets_retention_check_ms;
 	unsigned io_refuse; /* of enum config_refuse */
 	/* Bit i: setting i of the table was given by hand. Which of log.retention.ms, .minutes and
 	 * .hours counts depends on it. */

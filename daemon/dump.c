@@ -185,23 +185,42 @@ static void put_batch(struct dump *d, const struct source *s, const struct walk 
 
 /* ---- Metadata ---- */
 
+static void put_change(struct buf *b, const struct setting *s, bool reset, int64_t num,
+		       const char *text, size_t text_len)
+{
+	buf_printf(b, "\"%s\":", s->name);
+	if (reset)
+		buf_put_str(b, "null");
+	else if (s->type == SETTING_TEXT)
+		json_put_string(b, text, text_len);
+	else if (s->type == SETTING_CHOICE && setting_is_valid(s, num))
+		json_put_string(b, s->choices[num], strlen(s->choices[num]));
+	else
+		json_text_put_i64(b, num);
+}
+
 static void put_changes(struct buf *b, const struct metadata_cmd *c)
 {
 	put_name(b, "settings");
 	buf_put_u8(b, '{');
 	for (unsigned i = 0; i < c->change_cnt; i++) {
 		const struct topic_change *t = &c->changes[i];
-		const struct setting *s = &topic_settings[t->setting];
 
-		buf_printf(b, "%s\"%s\":", i ? "," : "", s->name);
-		if (t->reset)
-			buf_put_str(b, "null");
-		else if (s->type == SETTING_TEXT)
-			json_put_string(b, t->text, t->text_len);
-		else if (s->type == SETTING_CHOICE && setting_is_valid(s, t->num))
-			json_put_string(b, s->choices[t->num], strlen(s->choices[t->num]));
-		else
-			json_text_put_i64(b, t->num);
+		buf_put_str(b, i ? "," : "");
+		put_change(b, &topic_settings[t->setting], t->reset, t->num, t->text, t->text_len);
+	}
+	buf_put_u8(b, '}');
+}
+
+static void put_group_changes(struct buf *b, const struct metadata_cmd *c)
+{
+	put_name(b, "settings");
+	buf_put_u8(b, '{');
+	for (unsigned i = 0; i < c->group_change_cnt; i++) {
+		const struct group_change *g = &c->group_changes[i];
+
+		buf_put_str(b, i ? "," : "");
+		put_change(b, &group_setting_table[g->setting], g->reset, g->num, g->text, g->text_len);
 	}
 	buf_put_u8(b, '}');
 }
@@ -229,10 +248,29 @@ static void put_payload(struct buf *b, const struct metadata_cmd *c)
 		put_str(b, "rack", c->rack);
 		break;
 	case METADATA_CREATE:
+	case METADATA_CREATE_INTERNAL:
 		put_str(b, "name", c->name);
 		put_id(b, "topic_id", c->topic_id);
 		put_i64(b, "partitions", c->partition_cnt);
 		put_perms(b, c, METADATA_UID | METADATA_GID | METADATA_MODE);
+		if (c->kind == METADATA_CREATE_INTERNAL)
+			put_changes(b, c);
+		break;
+	case METADATA_GROUP_CREATE:
+		put_str(b, "name", c->name);
+		put_id(b, "group_id", c->group_id);
+		put_perms(b, c, METADATA_UID | METADATA_GID | METADATA_MODE);
+		break;
+	case METADATA_GROUP_DELETE:
+		put_id(b, "group_id", c->group_id);
+		break;
+	case METADATA_GROUP_CONFIG:
+		put_id(b, "group_id", c->group_id);
+		put_group_changes(b, c);
+		break;
+	case METADATA_GROUP_PERMS:
+		put_id(b, "group_id", c->group_id);
+		put_perms(b, c, c->perms_mask);
 		break;
 	case METADATA_DELETE:
 		put_id(b, "topic_id", c->topic_id);
@@ -312,6 +350,7 @@ static int on_snapshot(void *ctx, const char *name)
 	put_i64(b, "index", (int64_t)metadata_applied_index(md));
 	put_i64(b, "term", (int64_t)metadata_applied_term(md));
 	put_i64(b, "topics", metadata_topic_cnt(md));
+	put_i64(b, "groups", metadata_group_cnt(md));
 	put_end(s->d);
 	metadata_free(md);
 	return 0;

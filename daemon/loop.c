@@ -312,7 +312,7 @@ static int serve(struct server *s)
 		/* What the last requests left to be done has a time now. */
 		if (!cnt)
 			round_tick(&s->round);
-		r = sleep_until(s, cnt ? 0 : s->round.deadline_ms, &stop);
+		r = sleep_until(s, cnt || fs_has_more(&s->fs) ? 0 : s->round.deadline_ms, &stop);
 		if (r)
 			break;
 		broker_clock(&s->broker);

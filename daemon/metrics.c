@@ -3,10 +3,11 @@
  * Everything is counted where it happens, by plain additions; the text is made when somebody reads.
  */
 #include "daemon/broker.h"
+#include "daemon/coordinator.h"
 
 #include "daemon/base/log.h"
 
-static void family(struct buf *out, const char *name, const char *type, const char *unit,
+void metrics_family(struct buf *out, const char *name, const char *type, const char *unit,
 		   const char *help)
 {
 	buf_printf(out, "# TYPE %s %s\n", name, type);
@@ -92,7 +93,7 @@ static uint64_t topic_value(const struct topic_sum *s, enum topic_metric m)
 static void put_topics(struct broker *b, struct buf *out)
 {
 	for (int m = 0; m < METRIC_CNT; m++) {
-		family(out, topic_metrics[m].name, topic_metrics[m].type, topic_metrics[m].unit,
+		metrics_family(out, topic_metrics[m].name, topic_metrics[m].type, topic_metrics[m].unit,
 		       topic_metrics[m].help);
 		for (uint64_t i = 0; i < b->topic_cnt; i++) {
 			struct topic_sum sum;
@@ -112,7 +113,7 @@ static void put_histogram(struct buf *out, const char *name, const char *help,
 {
 	uint64_t sum = 0;
 
-	family(out, name, "histogram", "seconds", help);
+	metrics_family(out, name, "histogram", "seconds", help);
 	for (unsigned i = 0; i < HISTOGRAM_CNT - 1; i++) {
 		sum += h->buckets[i];
 		buf_printf(out, "%s_bucket{le=\"%.6f\"} %llu\n", name, (double)(1ULL << i) / 1e6,
@@ -126,14 +127,14 @@ static void put_histogram(struct buf *out, const char *name, const char *help,
 static void put_one(struct buf *out, const char *name, const char *type, const char *unit,
 		    const char *help, uint64_t value)
 {
-	family(out, name, type, unit, help);
+	metrics_family(out, name, type, unit, help);
 	buf_printf(out, "%s%s %llu\n", name, *type == 'c' ? "_total" : "",
 		   (unsigned long long)value);
 }
 
 static void put_refusals(struct broker *b, struct buf *out)
 {
-	family(out, "topicfs_refusals", "counter", "",
+	metrics_family(out, "topicfs_refusals", "counter", "",
 	       "Requests refused since the start, by errno.");
 	for (int err = 1; err < (int)ERRORS_ERRNO_CNT; err++) {
 		uint64_t cnt = errors_cnt(b->fs->errors, err);
@@ -191,7 +192,7 @@ static unsigned waiting_cnt(const struct fs *fs)
 
 void broker_metrics(struct broker *b, struct buf *out)
 {
-	family(out, "topicfs_build", "info", "", "Version.");
+	metrics_family(out, "topicfs_build", "info", "", "Version.");
 	buf_printf(out, "topicfs_build_info{version=\"%s\"} 1\n", TOPICFS_VERSION);
 	put_topics(b, out);
 	put_histogram(out, "topicfs_append_seconds", "Time that appends took in the broker.",
@@ -199,7 +200,7 @@ void broker_metrics(struct broker *b, struct buf *out)
 	put_histogram(out, "topicfs_fsync_seconds", "Time from an fsync to its answer.",
 		      &b->fsyncs);
 	put_refusals(b, out);
-	family(out, "topicfs_requests", "counter", "", "Requests of the mount, by kind.");
+	metrics_family(out, "topicfs_requests", "counter", "", "Requests of the mount, by kind.");
 	buf_printf(out, "topicfs_requests_total{kind=\"lookup\"} %llu\n",
 		   (unsigned long long)b->fs->lookups);
 	buf_printf(out, "topicfs_requests_total{kind=\"read\"} %llu\n",
@@ -211,6 +212,7 @@ void broker_metrics(struct broker *b, struct buf *out)
 	put_one(out, "topicfs_files_open", "gauge", "", "Open files of the mount.",
 		b->fs->handle_cnt);
 	put_store(b, out);
+	coordinator_metrics(b->groups, out);
 	put_one(out, "topicfs_start_timestamp_seconds", "gauge", "seconds",
 		"When this broker was started.", (uint64_t)(b->started_ms / 1000));
 	buf_put_str(out, "# EOF\n");

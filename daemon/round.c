@@ -1,3 +1,4 @@
+#include "daemon/coordinator.h"
 #include "daemon/round.h"
 
 void round_tick(struct round *r)
@@ -29,6 +30,7 @@ int round_turn(struct round *r, unsigned *ret_cnt)
 		if (err)
 			return err;
 	}
+	coordinator_step(b->groups);
 	/* All that asked for an fsync in this round go together. */
 	if (*ret_cnt < ROUND_BURST)
 		store_kick(b->store, b->now_ms);

@@ -11,7 +11,9 @@
  *   s: |------------------|--------------------|          seek back: any position from runs[0] on
  *   p: 100 ....       (gap) 900 ...
  */
-#include "fusefs/fs.h"
+#include "fusefs/answer.h"
+#include "fusefs/group.h"
+#include "fusefs/member.h"
 
 #include "daemon/base/log.h"
 #include "daemon/store/segment.h"
@@ -22,30 +24,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define EXTENT_CNT_MAX 16U
-/* Answers up to this size are copied: a splice would cost more. */
-#define COPY_MAX (8 * KIB)
-/* Bytes this near to the end were written a moment ago: nobody asks whether they are cached. */
-#define RECENT_BYTES (4 * MIB)
-#define WARM_TRIES_MAX 3U
-
-static const uint8_t zeros[64 * KIB];
-
-/* An answer under construction. */
-struct answer {
-	struct plog_extent extents[EXTENT_CNT_MAX];
-	size_t zero_len[EXTENT_CNT_MAX]; /* where nonzero, a hole instead of an extent */
-	unsigned cnt;
-	size_t len;
-};
+void consume_unpark(struct fs *fs, struct parked *p)
+{
+	if (!p)
+		return;
+	p->req = NULL;
+	unpark(fs, p);
+}
 
 void consume_fail(struct fs *fs, fuse_req_t req, struct handle *h, struct parked *p, int err,
 		  const char *sentence)
 {
-	if (p) {
-		p->req = NULL;
-		unpark(fs, p);
-	}
+	consume_unpark(fs, p);
 	if (err == -EAGAIN || err == -EINTR)
 		fuse_reply_err(req, -err);
 	else
@@ -62,13 +52,23 @@ static void on_interrupt(fuse_req_t req, void *data)
 	p->req = NULL;
 	fuse_reply_err(req, EINTR);
 	if (p->kind != PARK_WARM) {
+		struct handle *h = p->h;
+
 		unpark(fs, p);
+		member_interrupted(fs, h);
 		return;
 	}
 	/* One that waits for pages is freed when they come; its handle may go before. */
 	list_remove(&p->link);
 	list_put(&fs->changes, &p->link);
 	p->h = NULL;
+}
+
+struct list *consume_list(struct handle *h)
+{
+	if (h->mode == READ_MEMBER || h->mode == READ_JOIN)
+		return &h->waiting;
+	return h->part ? &h->part->waiting : &h->topic->waiting;
 }
 
 static struct parked *park_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size,
@@ -98,13 +98,16 @@ void consume_wait(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, 
 	}
 	if (!p && fuse_req_interrupted(req)) {
 		fuse_reply_err(req, EINTR);
+		member_interrupted(fs, h);
 		return;
 	}
 	p = park_read(fs, req, h, size, off, flags, p, PARK_DATA);
 	if (!p || !p->req) /* an interrupt that had come already */
 		return;
 	p->tries = 0;
-	list_put(h->part ? &h->part->waiting : &h->topic->waiting, &p->wait.link);
+	list_put(consume_list(h), &p->wait.link);
+	if (h->member)
+		fs->be.member_waits(fs->be.ctx, h->member);
 }
 
 void consume_warm(struct fs *fs, fuse_req_t req, struct handle *h, struct plog *log, size_t size,
@@ -300,116 +303,29 @@ static void hold_all(struct handle *h, const struct answer *a)
 	}
 }
 
-/* -EAGAIN: some of the bytes are cold, nothing was answered. */
-static int reply_copied(struct fs *fs, fuse_req_t req, struct handle *h, struct parked *p,
-			struct answer *a)
-{
-	size_t len = 0;
-
-	for (unsigned i = 0; i < a->cnt; i++) {
-		int r = 0;
-
-		if (a->zero_len[i]) {
-			memset(fs->scratch + len, 0, a->zero_len[i]);
-			len += a->zero_len[i];
-			continue;
-		}
-		r = plog_extent_read(h->part->log, &a->extents[i], fs->scratch + len);
-		if (r == -EAGAIN)
-			return r;
-		if (r) {
-			consume_fail(fs, req, h, p, r, fs_log_fault(h->part, r));
-			return 0;
-		}
-		len += a->extents[i].len;
-	}
-	if (p) {
-		p->req = NULL;
-		unpark(fs, p);
-	}
-	fuse_reply_buf(req, (char *)fs->scratch, len);
-	return 0;
-}
-
-static void reply_spliced(struct fs *fs, fuse_req_t req, struct parked *p, struct answer *a)
-{
-	union {
-		struct fuse_bufvec v;
-		char room[sizeof(struct fuse_bufvec) + EXTENT_CNT_MAX * sizeof(struct fuse_buf)];
-	} u = { .v = { .count = a->cnt } };
-	struct fuse_buf *bufs = u.v.buf; /* goes on in room */
-
-	for (unsigned i = 0; i < a->cnt; i++) {
-		struct fuse_buf *b = &bufs[i];
-
-		if (a->zero_len[i]) {
-			*b = (struct fuse_buf){ .size = a->zero_len[i], .mem = (void *)zeros };
-			continue;
-		}
-		*b = (struct fuse_buf){ .size = a->extents[i].len,
-					.flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK |
-						 FUSE_BUF_FD_RETRY,
-					.fd = disk_os_fd(fs->disk, a->extents[i].fd),
-					.pos = (off_t)a->extents[i].file_pos };
-	}
-	if (p) {
-		p->req = NULL;
-		unpark(fs, p);
-	}
-	fuse_reply_data(req, &u.v, fs->no_splice ? FUSE_BUF_NO_SPLICE : 0);
-}
-
-/* Whether a splice of the answer would find all its pages. Sets the disk's `cold` where not. */
-static bool is_warm(struct fs *fs, const struct answer *a, uint64_t plain_end,
-		    const struct plog *log)
-{
-	if (log->end_pos - MIN(plain_end, log->end_pos) < RECENT_BYTES)
-		return true;
-	for (unsigned i = 0; i < a->cnt; i++) {
-		const struct plog_extent *e = &a->extents[i];
-
-		if (a->zero_len[i] || disk_is_warm(fs->disk, e->fd, e->file_pos, e->len))
-			continue;
-		fs->disk->cold.fd = e->fd;
-		fs->disk->cold.pos = e->file_pos;
-		fs->disk->cold.len = e->len;
-		return false;
-	}
-	return true;
-}
-
-/* Adds what stands at plain position pos. As plog_extent(). */
-static int add_extent(struct handle *h, struct answer *a, uint64_t pos, size_t max,
-		      uint64_t *ret_next)
-{
-	struct plog_extent *e = &a->extents[a->cnt];
-	int r;
-
-	if (a->cnt == EXTENT_CNT_MAX)
-		return -E2BIG;
-	r = plog_extent(h->part->log, pos, max, e, ret_next);
-	if (r)
-		return r;
-	a->zero_len[a->cnt++] = 0;
-	a->len += e->len;
-	return 0;
-}
-
 static void finish(struct fs *fs, fuse_req_t req, struct handle *h, struct parked *p,
 		   struct answer *a, uint64_t plain_end, size_t size, uint64_t off, unsigned flags)
 {
-	bool copy = a->len <= COPY_MAX || disk_os_fd(fs->disk, a->extents[0].fd) < 0;
+	bool copy = answer_is_short(fs, a);
+	int r = 0;
 
-	if ((!(p && p->tries >= WARM_TRIES_MAX) && !is_warm(fs, a, plain_end, h->part->log)) ||
-	    (copy && reply_copied(fs, req, h, p, a))) {
+	if (!(p && p->tries >= WARM_TRIES_MAX) && !answer_is_warm(fs, a, h->part->log, plain_end))
+		r = -EAGAIN;
+	if (!r && copy)
+		r = answer_copy(fs, a);
+	if (r == -EAGAIN) {
 		consume_warm(fs, req, h, h->part->log, size, off, flags, p);
+		return;
+	}
+	if (r) {
+		consume_fail(fs, req, h, p, r, fs_log_fault(h->part, r));
 		return;
 	}
 	h->part->bytes_out += a->len;
 	if (off <= h->frontier && h->run_cnt)
 		h->frontier = MAX(h->frontier, off + a->len);
-	if (!copy)
-		reply_spliced(fs, req, p, a);
+	consume_unpark(fs, p);
+	answer_send(fs, req, a, copy);
 	hold_all(h, a);
 }
 
@@ -452,7 +368,7 @@ static int gather_stream(struct handle *h, struct answer *a, size_t size, uint64
 			max = (size_t)MIN(max, h->end_plain - MIN(plain, h->end_plain));
 		if (!max)
 			return 0;
-		r = add_extent(h, a, plain, max, &next);
+		r = answer_add(a, h->part->log, plain, max, &next);
 		if (!r)
 			continue;
 		if (a->len || r == -ENODATA || r == -E2BIG)
@@ -471,17 +387,14 @@ static int gather_stream(struct handle *h, struct answer *a, size_t size, uint64
 /* A true position of the plain file: holes read as zeros. */
 static int gather_plain(struct handle *h, struct answer *a, size_t size, uint64_t off)
 {
-	while (a->len < size && a->cnt < EXTENT_CNT_MAX) {
+	while (a->len < size && a->cnt < ANSWER_EXTENT_CNT_MAX) {
 		uint64_t next, pos = off + a->len;
-		int r = add_extent(h, a, pos, size - a->len, &next);
+		int r = answer_add(a, h->part->log, pos, size - a->len, &next);
 
 		if (r == -ENODATA)
 			return 0;
 		if (r == -ENXIO || r == -ESTALE) {
-			size_t hole = (size_t)MIN(MIN(next - pos, size - a->len), sizeof(zeros));
-
-			a->zero_len[a->cnt++] = hole;
-			a->len += hole;
+			answer_add_hole(a, (size_t)MIN(next - pos, size - a->len));
 			continue;
 		}
 		if (r)
@@ -517,10 +430,7 @@ static void read_plain(struct fs *fs, fuse_req_t req, struct handle *h, size_t s
 					    "on at the oldest record"
 					  : fs_log_fault(h->part, r));
 	} else if (!a.cnt) {
-		if (p) {
-			p->req = NULL;
-			unpark(fs, p);
-		}
+		consume_unpark(fs, p);
 		fuse_reply_buf(req, NULL, 0);
 	} else {
 		finish(fs, req, h, p, &a, plain + a.len, size, off, flags);
@@ -562,10 +472,7 @@ static void read_lines(struct fs *fs, fuse_req_t req, struct handle *h, size_t s
 			     : r == -ESPIPE ? "the stream was read where the handle no longer is"
 					    : fs_log_fault(h->part, r));
 	} else if (!a.cnt) {
-		if (p) {
-			p->req = NULL;
-			unpark(fs, p);
-		}
+		consume_unpark(fs, p);
 		fuse_reply_buf(req, NULL, 0);
 	} else {
 		finish(fs, req, h, p, &a, plain, size, off, flags);
@@ -575,9 +482,15 @@ static void read_lines(struct fs *fs, fuse_req_t req, struct handle *h, size_t s
 void consume_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, uint64_t off,
 		  unsigned flags, struct parked *p)
 {
+	bool was = fs->disk->nowait; /* one read may wake another */
+
 	fs->reads++;
 	if (h->topic && h->topic->deleted) {
 		consume_fail(fs, req, h, p, -ESTALE, "the topic was deleted");
+		return;
+	}
+	if (h->group && h->group->deleted) {
+		consume_fail(fs, req, h, p, -ESTALE, "the group was deleted");
 		return;
 	}
 	fs->disk->nowait = !(p && p->tries >= WARM_TRIES_MAX);
@@ -585,9 +498,13 @@ void consume_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, 
 		read_plain(fs, req, h, MIN(size, (size_t)FUSE_WRITE_MAX), off, flags, p);
 	else if (h->mode == READ_LINES)
 		read_lines(fs, req, h, size, off, flags, p);
+	else if (h->mode == READ_MEMBER)
+		member_read(fs, req, h, size, off, flags, p);
+	else if (h->mode == READ_JOIN)
+		group_join_read(fs, req, h, size, flags, p);
 	else
 		window_read(fs, req, h, size, off, flags, p);
-	fs->disk->nowait = false;
+	fs->disk->nowait = was;
 }
 
 bool consume_ready(struct fs *fs, struct handle *h)
@@ -595,7 +512,7 @@ bool consume_ready(struct fs *fs, struct handle *h)
 	uint64_t plain, left;
 	struct plog *log;
 
-	if (h->topic && h->topic->deleted)
+	if ((h->topic && h->topic->deleted) || (h->group && h->group->deleted))
 		return true;
 	switch (h->mode) {
 	case READ_NONE:
@@ -606,6 +523,10 @@ bool consume_ready(struct fs *fs, struct handle *h)
 		return produce_answers_len(h) > 0 || h->answers_lost;
 	case READ_WINDOW:
 		return window_ready(fs, h);
+	case READ_MEMBER:
+		return member_ready(fs, h);
+	case READ_JOIN:
+		return group_join_ready(fs, h);
 	case READ_LINES:
 		break;
 	}

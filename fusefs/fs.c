@@ -1,4 +1,5 @@
-#include "fusefs/fs.h"
+#include "fusefs/group.h"
+#include "fusefs/member.h"
 
 #include "daemon/base/log.h"
 
@@ -11,6 +12,12 @@ void topic_ref(struct be_topic *t)
 {
 	if (t)
 		t->refs++;
+}
+
+void group_ref(struct be_group *g)
+{
+	if (g)
+		g->refs++;
 }
 
 void fs_caller(fuse_req_t req, struct be_caller *ret)
@@ -140,11 +147,46 @@ void fs_wake(struct fs *fs, struct be_partition *part)
 {
 	fs_wake_list(fs, &part->waiting);
 	fs_wake_list(fs, &part->topic->waiting);
+	member_wake_feeds(fs, part, false);
+}
+
+/* Who waits there goes on in fs_step(): the caller is in the middle of something. */
+static void wake_later(struct fs *fs, struct list *waiting)
+{
+	while (!list_is_empty(waiting)) {
+		struct list *l = waiting->next;
+
+		list_remove(l);
+		list_put(&fs->again, l);
+	}
+}
+
+void fs_on_member(struct fs *fs, void *owner)
+{
+	struct handle *h = owner;
+
+	PRE(h->magic == HANDLE_MAGIC);
+	wake_later(fs, &h->waiting);
+}
+
+void fs_on_group_deleted(struct fs *fs, struct be_group *g)
+{
+	LIST_FOREACH(pos, &fs->handles) {
+		struct handle *h = LIST_ENTRY(pos, struct handle, link);
+
+		if (h->group == g)
+			wake_later(fs, &h->waiting);
+	}
+}
+
+bool fs_has_more(const struct fs *fs)
+{
+	return !list_is_empty(&fs->again);
 }
 
 bool fs_step(struct fs *fs)
 {
-	if (list_is_empty(&fs->again))
+	if (!fs_has_more(fs))
 		return false;
 	fs_wake_list(fs, &fs->again);
 	return true;
@@ -181,6 +223,9 @@ static void done_change(struct fs *fs, struct parked *p, int err, const struct b
 			w = (struct where){ .kind = NODE_ROOT };
 		fs_refuse(req, err, &w, *p->name ? p->name : NULL, "%s",
 			  why && *why->text ? why->text : "the change failed");
+	} else if (p->syncs) {
+		group_sync_parked(fs, p);
+		return;
 	} else if (p->is_mkdir) {
 		ops_mkdir_done(fs, p);
 		p->req = NULL;
@@ -233,8 +278,11 @@ void fs_on_done(struct fs *fs, uint64_t token, int err, const struct be_why *why
 
 void fs_on_topic_deleted(struct fs *fs, struct be_topic *t)
 {
-	for (uint32_t i = 0; i < t->part_cnt; i++)
+	for (uint32_t i = 0; i < t->part_cnt; i++) {
 		fs_wake_list(fs, &t->parts[i]->waiting);
+		LIST_FOREACH(pos, &t->parts[i]->feeds)
+			wake_later(fs, &member_of_feed(pos)->waiting);
+	}
 	fs_wake_list(fs, &t->waiting);
 }
 

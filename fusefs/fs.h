@@ -8,7 +8,8 @@
  * one inode are serialised"):
  *
  *   1 .. 15                    fixed: enum node_kind
- *   kind << 56 | serial        a topic's directories, by the topic's serial
+ *   kind << 56 | serial        a topic's or a group's directories, by its serial
+ *   kind << 56 | group's serial << 28 | topic's serial     groups/G/offsets/T
  *   1 << 63 | gen << 32 | idx  a slot of the node table
  *
  * A request that waits is a `struct parked`: it holds no thread. It is answered exactly once, by
@@ -38,29 +39,47 @@ enum node_kind {
 	NODE_CONTROLLER,
 	NODE_PARTITIONS,
 	NODE_CONTROL,
+	NODE_GROUPS,
 	NODE_FIXED_END,
 	NODE_TOPIC = 16, /* by serial */
 	NODE_BY_KEY,
-	NODE_DATA = 32, /* by table: N and all, with position and format */
+	NODE_GROUP, /* by the group's */
+	NODE_STREAMS,
+	NODE_OFFSETS,
+	NODE_MEMBERS,
+	NODE_OFFSETS_TOPIC, /* by both */
+	NODE_DATA = 32,	    /* by table: N and all, with position and format */
 	NODE_KEY,
 	NODE_CONFIG,
 	NODE_STATUS,
+	NODE_STREAM, /* of a group: groups/G/topics/T, with format */
+	NODE_JOIN,
+	NODE_COMMIT,
+	NODE_SEEK,
+	NODE_REJECT,
+	NODE_OFFSET, /* groups/G/offsets/T/P: view.partition */
+	NODE_MEMBER,
+	NODE_GROUP_CONFIG,
+	NODE_STATE,
+	NODE_LAG,
 };
 
 struct node {
 	uint32_t gen;
 	uint64_t lookups;
 	enum node_kind kind;
-	struct be_topic *topic; /* holds a ref */
-	struct view view;	/* NODE_DATA */
-	char *name;		/* owned; the name it was looked up by */
+	struct be_topic *topic; /* hold refs, or NULL */
+	struct be_group *group;
+	struct view view; /* NODE_DATA, NODE_STREAM, NODE_OFFSET */
+	char *name;	  /* owned; the name it was looked up by */
 	uint32_t next_free;
 };
 
 /* What a node id names. */
 struct where {
 	enum node_kind kind;
-	struct be_topic *topic; /* borrowed from the request's node; NULL for fixed ones */
+	struct be_topic *topic; /* borrowed from the request's node; NULL where it is of none */
+	struct be_group *group; /* the same */
 	struct node *node;	/* NULL for directories and fixed files */
 };
 
@@ -71,6 +90,8 @@ enum read_mode {
 	READ_LINES,   /* a stream or range of one partition in lines */
 	READ_WINDOW,  /* json, msg, and everything of `all` */
 	READ_ANSWERS, /* a produce file opened read-write */
+	READ_MEMBER,  /* a group's stream */
+	READ_JOIN,    /* `join`, opened read-write */
 };
 
 /* A stretch of a stream's positions that runs along the plain file. */
@@ -102,7 +123,8 @@ struct waiter {
 struct handle {
 	uint32_t magic;
 	enum node_kind kind;
-	struct be_topic *topic;	   /* holds a ref, or NULL */
+	struct be_topic *topic; /* hold refs, or NULL */
+	struct be_group *group;
 	struct be_partition *part; /* NODE_DATA of one partition */
 	struct view view;
 	char *name; /* owned copy, for by-key and sentences */
@@ -144,6 +166,12 @@ struct handle {
 	uint64_t work, work_max; /* see window.c: a read is done in several goes */
 	uint64_t *marks;	 /* msg: starts of the records in the window; mark_cnt of them */
 	size_t mark_cnt, mark_cap;
+	/* groups */
+	struct be_member *member; /* a stream, or a `join` that was written to */
+	struct stream *stream;	  /* READ_MEMBER: member.h */
+	struct list waiting;	  /* reads and poll handles that wait for this member */
+	int32_t tid, tgid;	  /* the thread that was asked about last, and its process */
+
 	int32_t last_reader; /* thread; 0: none yet */
 	int32_t last_tgid;   /* its process, once it was asked for */
 	bool is_polled;
@@ -174,15 +202,16 @@ struct parked {
 	bool is_write;
 	/* PARK_CHANGE: */
 	bool is_mkdir;
+	bool syncs; /* a write to a group's file, by O_SYNC: then what it changed is made stable */
 	char name[NODE_NAME_MAX + 1];
 	uint64_t nodeid;
 	int32_t pid;
 };
 
-/* A process that was refused an unlink below a topic (DESIGN 1.4). */
+/* A process that was refused an unlink below a topic or a group (DESIGN 1.4). */
 struct remover {
 	int32_t tgid;
-	uint64_t serial;
+	uint64_t nodeid; /* of its directory */
 	int64_t until_ms;
 };
 #define REMOVER_CNT 64U
@@ -226,14 +255,23 @@ static inline struct fs *fs_of(fuse_req_t req)
 /* Resolves a node id. False: unknown (answer ENOENT or ESTALE). */
 bool node_find(struct fs *fs, uint64_t nodeid, struct where *ret);
 /*
- * A fresh node; takes a ref of topic (may be NULL). -ENOMEM, -ENFILE. A name with "@" is only read,
- * so its look-ups may share a node: where the last one's is still known, it is given again.
+ * A fresh node of what's kind; takes refs of its topic and group (either may be NULL). -ENOMEM,
+ * -ENFILE. A name with "@" is only read, so its look-ups may share a node: where the last one's is
+ * still known, it is given again.
  */
-MUST_CHECK int node_new(struct fs *fs, enum node_kind kind, struct be_topic *topic,
-			const struct view *view, const char *name, uint64_t *ret_nodeid);
+MUST_CHECK int node_new(struct fs *fs, const struct where *what, const struct view *view,
+			const char *name, uint64_t *ret_nodeid);
 void node_forget(struct fs *fs, uint64_t nodeid, uint64_t lookups);
 void node_fini(struct fs *fs);
-uint64_t node_topic_id(enum node_kind kind, uint64_t serial);
+/* The node of a directory of a topic or a group. */
+uint64_t node_dir_id(enum node_kind kind, uint64_t serial);
+/* That of offsets/T; 0 where the serials are too large for one. */
+uint64_t node_offsets_id(const struct be_group *g, const struct be_topic *t);
+/* Whether its topic or its group was deleted. */
+static inline bool where_is_gone(const struct where *w)
+{
+	return (w->topic && w->topic->deleted) || (w->group && w->group->deleted);
+}
 /* The path below the mount point, for /errors: "topics/orders/0@latest". */
 void node_path(const struct where *w, const char *child, char *buf, size_t len);
 /* st_ino: the same for every node of one object. */
@@ -250,19 +288,32 @@ void fs_note(struct fs *fs, int err, const struct be_caller *c, const struct han
 	     const char *sentence);
 void fs_caller(fuse_req_t req, struct be_caller *ret);
 void topic_ref(struct be_topic *t);
+void group_ref(struct be_group *g);
 /* Parks a request; NULL where there are too many (answered with ENOMEM already). */
 struct parked *park(struct fs *fs, fuse_req_t req, enum park_kind kind, struct handle *h);
 /* Takes it out of every list and gives its memory back; it must have been answered. */
 void unpark(struct fs *fs, struct parked *p);
-/* More data in this partition: its waiting readers read again, poll handles are told. */
+/* More data in this partition: its waiting readers read again, poll handles are told. Group streams
+ * do so in the next fs_step(), since their reads ask the groups' coordinator, who may be the
+ * caller. */
 void fs_wake(struct fs *fs, struct be_partition *part);
 void fs_wake_list(struct fs *fs, struct list *waiting);
 /* Goes on with what gave way to others. False: there is nothing of that kind. */
 bool fs_step(struct fs *fs);
+/* Whether fs_step() has something to do. */
+bool fs_has_more(const struct fs *fs);
 /* A token came back. why may be NULL. */
 void fs_on_done(struct fs *fs, uint64_t token, int err, const struct be_why *why);
 /* The topic is gone: its waiting readers are answered with ESTALE. */
 void fs_on_topic_deleted(struct fs *fs, struct be_topic *t);
+/* Something of this member has changed (its shares, a new generation, expelled, fenced, a
+ * dead-letter topic is there now): its waiting reads read again, poll handles are told. */
+void fs_on_member(struct fs *fs, void *owner);
+/* The process that owns the stream has sought: what lies behind the position of its next read is
+ * void, and partition p goes on at off there. */
+void fs_on_member_seek(struct fs *fs, void *owner, struct be_partition *p, int64_t off);
+/* The group is gone: waiting reads of its files are answered. */
+void fs_on_group_deleted(struct fs *fs, struct be_group *g);
 /* The end of the broker: tails become records, everything that waits is answered, and later writes
  * are refused, since one may hold the rest of a line whose begin is a record now. */
 void fs_shutdown(struct fs *fs);
@@ -276,6 +327,8 @@ MUST_CHECK int handle_new(struct fs *fs, const struct where *w, int flags, struc
 void handle_free(struct fs *fs, struct handle *h);
 struct handle *handle_of(const struct fuse_file_info *fi);
 void handle_path(const struct handle *h, char *buf, size_t len);
+/* The process of a thread; the last answer is kept. */
+int32_t handle_tgid(struct handle *h, int32_t tid);
 
 /* produce.c */
 void produce_write(struct fs *fs, fuse_req_t req, struct handle *h, const char *data, size_t len,
@@ -298,6 +351,8 @@ uint32_t partition_sticky(struct be_topic *t, size_t len);
 void partition_loaded(struct be_partition *p, size_t len);
 
 /* consume.c */
+/* So often are the pages of one read asked for; then it waits for the device. */
+#define WARM_TRIES_MAX 3U
 MUST_CHECK int consume_open(struct fs *fs, struct handle *h, struct be_why *why);
 /* One READ request; answers or parks. p is NULL for a new request. */
 void consume_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, uint64_t off,
@@ -313,10 +368,14 @@ void consume_again(struct fs *fs, fuse_req_t req, struct handle *h, size_t size,
 		   unsigned flags, struct parked *p);
 /* Whether a read at the frontier would not wait. */
 bool consume_ready(struct fs *fs, struct handle *h);
+/* Where its waiting reads and poll handles stand. */
+struct list *consume_list(struct handle *h);
 void consume_close(struct fs *fs, struct handle *h);
 /* An errno for a read that was new or parked. */
 void consume_fail(struct fs *fs, fuse_req_t req, struct handle *h, struct parked *p, int err,
 		  const char *sentence);
+/* Ends the parking of a read that is about to be answered. Takes NULL. */
+void consume_unpark(struct fs *fs, struct parked *p);
 /* Offsets of a position in one partition, as they stand now. */
 MUST_CHECK int consume_position(struct plog *log, const struct position *pos, int64_t *ret_offset);
 
@@ -325,10 +384,14 @@ MUST_CHECK int window_open(struct fs *fs, struct handle *h, struct be_why *why);
 void window_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, uint64_t off,
 		 unsigned flags, struct parked *p);
 bool window_ready(struct fs *fs, struct handle *h);
+/* Appends one record. */
+void window_render(struct buf *out, enum view_format format, const struct be_partition *part,
+		   const struct record *r);
 void window_close(struct handle *h);
 
 /* text.c */
-MUST_CHECK int text_open(struct fs *fs, struct handle *h, const struct where *w);
+MUST_CHECK int text_open(struct fs *fs, struct handle *h, const struct where *w,
+			 const struct be_caller *c);
 void text_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, uint64_t off);
 /* The length that stat shows. */
 uint64_t text_len(struct fs *fs, const struct where *w, uint32_t uid);
@@ -339,8 +402,11 @@ extern const struct fuse_lowlevel_ops fs_ops;
 void ops_set_names(struct fuse_lowlevel_ops *ops);
 void ops_set_files(struct fuse_lowlevel_ops *ops);
 void fs_attr(struct fs *fs, const struct where *w, uint32_t uid, struct stat *ret);
-/* The answer to a mkdir whose topic is there now. */
+/* The answer to a mkdir whose topic or group is there now. */
 void ops_mkdir_done(struct fs *fs, struct parked *p);
+/* Puts an entry into a directory's listing. */
+struct listing;
+void ops_list_name(fuse_req_t req, struct listing *l, const char *name, uint64_t ino, bool dir);
 /* Directories that are open still. */
 void ops_free_listings(struct fs *fs);
 

@@ -1,4 +1,5 @@
-#include "fusefs/fs.h"
+#include "fusefs/member.h"
+#include "fusefs/session.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +22,7 @@ int handle_new(struct fs *fs, const struct where *w, int flags, struct handle **
 	list_init(&h->link);
 	list_init(&h->parked);
 	list_init(&h->poll_wait.link);
+	list_init(&h->waiting);
 	h->poll_wait.is_poll = true;
 	h->name = strdup(w->node ? w->node->name : "");
 	if (!h->name) {
@@ -31,6 +33,8 @@ int handle_new(struct fs *fs, const struct where *w, int flags, struct handle **
 		h->view = w->node->view;
 	h->topic = w->topic;
 	topic_ref(h->topic);
+	h->group = w->group;
+	group_ref(h->group);
 	list_put(&fs->handles, &h->link);
 	fs->handle_cnt++;
 	*ret = h;
@@ -47,6 +51,7 @@ void handle_free(struct fs *fs, struct handle *h)
 	if (h->poll)
 		fuse_pollhandle_destroy(h->poll);
 	consume_close(fs, h);
+	member_close(fs, h);
 	buf_fini(&h->tail);
 	buf_fini(&h->answers);
 	buf_fini(&h->text);
@@ -54,6 +59,8 @@ void handle_free(struct fs *fs, struct handle *h)
 	free(h->name);
 	if (h->topic)
 		fs->be.topic_unref(fs->be.ctx, h->topic);
+	if (h->group)
+		fs->be.group_unref(fs->be.ctx, h->group);
 	h->magic = 0;
 	free(h);
 	fs->handle_cnt--;
@@ -67,10 +74,19 @@ struct handle *handle_of(const struct fuse_file_info *fi)
 	return h;
 }
 
+int32_t handle_tgid(struct handle *h, int32_t tid)
+{
+	if (h->tid != tid) {
+		h->tid = tid;
+		h->tgid = session_tgid(tid);
+	}
+	return h->tgid;
+}
+
 void handle_path(const struct handle *h, char *buf, size_t len)
 {
 	struct node n = { .name = h->name };
-	struct where w = { .kind = h->kind, .topic = h->topic, .node = &n };
+	struct where w = { .kind = h->kind, .topic = h->topic, .group = h->group, .node = &n };
 
 	node_path(&w, NULL, buf, len);
 }

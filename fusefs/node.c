@@ -9,16 +9,52 @@
 
 #define NODE_TABLE_BIT (1ULL << 63)
 #define CHUNK 256U
+/* Two serials in one node id. */
+#define PAIR_BITS 28
+#define PAIR_MASK ((1ULL << PAIR_BITS) - 1)
 
 static struct node *slot(struct fs *fs, uint32_t idx)
 {
 	return &fs->node_chunks[idx / CHUNK][idx % CHUNK];
 }
 
-uint64_t node_topic_id(enum node_kind kind, uint64_t serial)
+uint64_t node_dir_id(enum node_kind kind, uint64_t serial)
 {
 	PRE(serial < 1ULL << 56);
 	return (uint64_t)kind << 56 | serial;
+}
+
+uint64_t node_offsets_id(const struct be_group *g, const struct be_topic *t)
+{
+	if (g->serial > PAIR_MASK || t->serial > PAIR_MASK)
+		return 0;
+	return (uint64_t)NODE_OFFSETS_TOPIC << 56 | g->serial << PAIR_BITS | t->serial;
+}
+
+static bool find_dir(struct fs *fs, uint64_t nodeid, struct where *ret)
+{
+	uint64_t serial = nodeid & ((1ULL << 56) - 1);
+	const struct backend *be = &fs->be;
+
+	ret->kind = (enum node_kind)(nodeid >> 56);
+	switch (ret->kind) {
+	case NODE_TOPIC:
+	case NODE_BY_KEY:
+		ret->topic = be->topic_by_serial(be->ctx, serial);
+		return ret->topic != NULL;
+	case NODE_GROUP:
+	case NODE_STREAMS:
+	case NODE_OFFSETS:
+	case NODE_MEMBERS:
+		ret->group = be->group_by_serial(be->ctx, serial);
+		return ret->group != NULL;
+	case NODE_OFFSETS_TOPIC:
+		ret->group = be->group_by_serial(be->ctx, serial >> PAIR_BITS);
+		ret->topic = be->topic_by_serial(be->ctx, serial & PAIR_MASK);
+		return ret->group && ret->topic;
+	default:
+		return false;
+	}
 }
 
 bool node_find(struct fs *fs, uint64_t nodeid, struct where *ret)
@@ -33,16 +69,16 @@ bool node_find(struct fs *fs, uint64_t nodeid, struct where *ret)
 		n = slot(fs, idx);
 		if (n->kind == NODE_NONE || n->gen != (uint32_t)(nodeid >> 32 & 0x7fffffffU))
 			return false;
-		*ret = (struct where){ .kind = n->kind, .topic = n->topic, .node = n };
+		*ret = (struct where){
+			.kind = n->kind, .topic = n->topic, .group = n->group, .node = n
+		};
 		return true;
 	}
 	if (nodeid < NODE_FIXED_END) {
 		ret->kind = (enum node_kind)nodeid;
 		return nodeid != 0;
 	}
-	ret->kind = (enum node_kind)(nodeid >> 56);
-	ret->topic = fs->be.topic_by_serial(fs->be.ctx, nodeid & ((1ULL << 56) - 1));
-	return ret->topic && (ret->kind == NODE_TOPIC || ret->kind == NODE_BY_KEY);
+	return find_dir(fs, nodeid, ret);
 }
 
 static int grow(struct fs *fs)
@@ -91,8 +127,8 @@ static bool find_shared(struct fs *fs, const struct be_topic *topic, const char 
 	return true;
 }
 
-int node_new(struct fs *fs, enum node_kind kind, struct be_topic *topic, const struct view *view,
-	     const char *name, uint64_t *ret_nodeid)
+int node_new(struct fs *fs, const struct where *what, const struct view *view, const char *name,
+	     uint64_t *ret_nodeid)
 {
 	bool shares = view && view->has_at;
 	struct node *n;
@@ -100,7 +136,7 @@ int node_new(struct fs *fs, enum node_kind kind, struct be_topic *topic, const s
 	uint32_t idx;
 	int r;
 
-	if (shares && find_shared(fs, topic, name, ret_nodeid))
+	if (shares && find_shared(fs, what->topic, name, ret_nodeid))
 		return 0;
 	if (!fs->node_free) {
 		r = grow(fs);
@@ -115,15 +151,17 @@ int node_new(struct fs *fs, enum node_kind kind, struct be_topic *topic, const s
 	fs->node_free = n->next_free;
 	*n = (struct node){ .gen = ++fs->node_gen & 0x7fffffffU,
 			    .lookups = 1,
-			    .kind = kind,
-			    .topic = topic,
+			    .kind = what->kind,
+			    .topic = what->topic,
+			    .group = what->group,
 			    .name = copy };
 	if (view)
 		n->view = *view;
-	topic_ref(topic);
+	topic_ref(n->topic);
+	group_ref(n->group);
 	*ret_nodeid = NODE_TABLE_BIT | (uint64_t)n->gen << 32 | idx;
 	if (shares)
-		*shared_slot(fs, topic, name) = *ret_nodeid;
+		*shared_slot(fs, n->topic, name) = *ret_nodeid;
 	return 0;
 }
 
@@ -131,6 +169,8 @@ static void release(struct fs *fs, struct node *n, uint32_t idx)
 {
 	if (n->topic)
 		fs->be.topic_unref(fs->be.ctx, n->topic);
+	if (n->group)
+		fs->be.group_unref(fs->be.ctx, n->group);
 	free(n->name);
 	*n = (struct node){ .next_free = fs->node_free };
 	fs->node_free = idx + 1;
@@ -181,25 +221,42 @@ static const char *fixed_path(enum node_kind kind)
 		return "cluster/partitions";
 	case NODE_CONTROL:
 		return "cluster/control";
-	case NODE_NONE:
-	case NODE_ROOT:
-	case NODE_FIXED_END:
-	case NODE_TOPIC:
-	case NODE_BY_KEY:
-	case NODE_DATA:
-	case NODE_KEY:
-	case NODE_CONFIG:
-	case NODE_STATUS:
-		break;
+	case NODE_GROUPS:
+		return "groups";
+	default:
+		return "";
 	}
-	return "";
+}
+
+/* Where a group's nodes of this kind stand below it. */
+static const char *group_path(enum node_kind kind)
+{
+	switch (kind) {
+	case NODE_STREAMS:
+	case NODE_STREAM:
+		return "/topics";
+	case NODE_OFFSETS:
+	case NODE_OFFSETS_TOPIC:
+	case NODE_OFFSET:
+		return "/offsets";
+	case NODE_MEMBERS:
+	case NODE_MEMBER:
+		return "/members";
+	default:
+		return "";
+	}
 }
 
 void node_path(const struct where *w, const char *child, char *buf, size_t len)
 {
 	const char *sep = child ? "/" : "", *name = child ? child : "";
+	const char *file = w->node ? w->node->name : "";
 
-	if (!w->topic)
+	if (w->group)
+		snprintf(buf, len, "groups/%s%s%s%s%s%s%s%s", w->group->name, group_path(w->kind),
+			 w->topic ? "/" : "", w->topic ? w->topic->name : "", w->node ? "/" : "",
+			 file, sep, name);
+	else if (!w->topic)
 		snprintf(buf, len, "%s%s%s", fixed_path(w->kind), *fixed_path(w->kind) ? sep : "",
 			 name);
 	else if (w->kind == NODE_TOPIC)
@@ -208,18 +265,24 @@ void node_path(const struct where *w, const char *child, char *buf, size_t len)
 		snprintf(buf, len, "topics/%s/by-key%s%s", w->topic->name, sep, name);
 	else
 		snprintf(buf, len, "topics/%s/%s%s%s%s", w->topic->name,
-			 w->kind == NODE_KEY ? "by-key/" : "", w->node ? w->node->name : "", sep,
-			 name);
+			 w->kind == NODE_KEY ? "by-key/" : "", file, sep, name);
 }
 
 uint64_t node_ino(const struct where *w)
 {
-	uint8_t key[16 + NODE_NAME_MAX + 2];
-	size_t len = 16;
+	uint8_t key[32 + NODE_NAME_MAX + 2];
+	size_t len = 0;
 
-	if (!w->topic)
+	if (!w->topic && !w->group)
 		return w->kind;
-	memcpy(key, w->topic->id, 16);
+	if (w->topic) {
+		memcpy(key, w->topic->id, 16);
+		len = 16;
+	}
+	if (w->group) {
+		memcpy(key + len, w->group->id, 16);
+		len += 16;
+	}
 	key[len++] = (uint8_t)w->kind;
 	if (w->node) {
 		size_t name_len = MIN(strlen(w->node->name), (size_t)NODE_NAME_MAX);

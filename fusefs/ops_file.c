@@ -1,7 +1,8 @@
 /*
  * Open files: open, read, write, flush, fsync, release, poll, lseek and locks.
  */
-#include "fusefs/fs.h"
+#include "fusefs/group.h"
+#include "fusefs/member.h"
 #include "fusefs/session.h"
 
 #include "daemon/base/hash.h"
@@ -32,12 +33,23 @@ static void reply_open(struct fs *fs, fuse_req_t req, struct handle *h)
 
 static bool is_text(enum node_kind kind)
 {
-	return kind != NODE_DATA && kind != NODE_KEY;
+	return kind != NODE_DATA && kind != NODE_KEY && kind != NODE_STREAM;
 }
 
 static bool is_control(enum node_kind kind)
 {
-	return kind == NODE_CONFIG || kind == NODE_CONTROL;
+	return kind == NODE_CONFIG || kind == NODE_CONTROL || kind == NODE_JOIN ||
+	       group_is_control(kind);
+}
+
+static const char *gone_text(const struct be_group *g)
+{
+	return g && g->deleted ? "the group was deleted" : "the topic was deleted";
+}
+
+static bool is_gone(const struct handle *h)
+{
+	return (h->topic && h->topic->deleted) || (h->group && h->group->deleted);
 }
 
 /* What this kind of file can be opened for. */
@@ -47,6 +59,10 @@ static int check_open(const struct where *w, int flags, const char **ret_why)
 
 	if (writes && w->kind == NODE_DATA && (w->node->view.has_at)) {
 		*ret_why = "a position is for reading: append to the name without @";
+		return -EPERM;
+	}
+	if (writes && w->kind == NODE_STREAM) {
+		*ret_why = "a group's stream is for reading: records are appended to the topic";
 		return -EPERM;
 	}
 	if (writes && is_text(w->kind) && !is_control(w->kind)) {
@@ -64,6 +80,29 @@ static int check_open(const struct where *w, int flags, const char **ret_why)
 	return 0;
 }
 
+/* Prepares the handle for what it was opened for. 0 or an errno with why. */
+static int begin(struct fs *fs, fuse_req_t req, struct handle *h, const struct where *w,
+		 struct be_why *why)
+{
+	struct be_caller c;
+
+	fs_caller(req, &c);
+	h->uid = c.uid;
+	if (w->kind == NODE_MEMBER || w->kind == NODE_STREAM)
+		c.tgid = handle_tgid(h, c.pid);
+	if (w->kind == NODE_STREAM)
+		return member_open(fs, h, &c, why);
+	if (w->kind == NODE_JOIN && h->can_read && h->can_write) {
+		h->mode = READ_JOIN;
+		return 0;
+	}
+	if (is_text(w->kind))
+		return h->can_read ? text_open(fs, h, w, &c) : 0;
+	if (w->kind == NODE_DATA && h->view.what == VIEW_PARTITION)
+		h->part = w->topic->parts[h->view.partition];
+	return consume_open(fs, h, why);
+}
+
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct fs *fs = fs_of(req);
@@ -77,9 +116,9 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, ENOENT);
 		return;
 	}
-	/* ESTALE at open would be repeated by the kernel: the topic's name is what is missing. */
-	if (w.topic && w.topic->deleted) {
-		fs_refuse(req, -ENOENT, &w, NULL, "the topic was deleted");
+	/* ESTALE at open would be repeated by the kernel: the name is what is missing. */
+	if (where_is_gone(&w)) {
+		fs_refuse(req, -ENOENT, &w, NULL, "%s", gone_text(w.group));
 		return;
 	}
 	r = check_open(&w, fi->flags, &text);
@@ -92,13 +131,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fs_refuse(req, r, &w, NULL, "no room for one more open file");
 		return;
 	}
-	h->uid = fuse_req_ctx(req)->uid;
-	if (w.kind == NODE_DATA && w.node->view.what == VIEW_PARTITION)
-		h->part = w.topic->parts[w.node->view.partition];
-	if (is_text(w.kind))
-		r = h->can_read ? text_open(fs, h, &w) : 0;
-	else
-		r = consume_open(fs, h, &why);
+	r = begin(fs, req, h, &w, &why);
 	if (r) {
 		handle_free(fs, h);
 		fs_refuse(req, r == -ESTALE ? -EIO : r, &w, NULL, "%s",
@@ -136,8 +169,8 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 
 	(void)ino;
 	remember_reader(h, fuse_req_ctx(req)->pid);
-	if (h->topic && h->topic->deleted) {
-		fs_refuse_handle(req, -ESTALE, h, "the topic was deleted");
+	if (is_gone(h)) {
+		fs_refuse_handle(req, -ESTALE, h, "%s", gone_text(h->group));
 		return;
 	}
 	switch (h->mode) {
@@ -153,6 +186,8 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	case READ_PLAIN:
 	case READ_LINES:
 	case READ_WINDOW:
+	case READ_MEMBER:
+	case READ_JOIN:
 		consume_read(fs, req, h, size, (uint64_t)off, (unsigned)fi->flags, NULL);
 		break;
 	}
@@ -167,10 +202,6 @@ static void write_control(struct fs *fs, fuse_req_t req, fuse_ino_t ino, struct 
 	uint64_t token;
 	int r;
 
-	if (h->topic && h->topic->deleted) {
-		fs_refuse_handle(req, -ESTALE, h, "the topic was deleted");
-		return;
-	}
 	p = park(fs, req, PARK_CHANGE, NULL);
 	if (!p)
 		return;
@@ -196,6 +227,12 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t le
 	(void)off;
 	if (fs_of(req)->ends)
 		fuse_reply_err(req, ENOTCONN);
+	else if (is_control(h->kind) && is_gone(h))
+		fs_refuse_handle(req, -ESTALE, h, "%s", gone_text(h->group));
+	else if (h->kind == NODE_JOIN)
+		group_join_write(fs_of(req), req, h, data, len);
+	else if (group_is_control(h->kind))
+		group_write(fs_of(req), req, ino, h, data, len, fi->flags);
 	else if (is_control(h->kind))
 		write_control(fs_of(req), req, ino, h, data, len);
 	else
@@ -206,7 +243,10 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t le
 static uint64_t lock_key(const struct handle *h)
 {
 	struct node n = { .name = h->name };
-	struct where w = { .kind = h->kind, .topic = h->topic, .node = h->topic ? &n : NULL };
+	struct where w = { .kind = h->kind, .topic = h->topic, .group = h->group };
+
+	if (h->topic || h->group)
+		w.node = &n;
 
 	return node_ino(&w);
 }
@@ -266,7 +306,7 @@ static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	(void)ino;
 	drop_owner(fs, h, fi->lock_owner);
 	grant_locks(fs);
-	r = is_text(h->kind) ? 0 : produce_check(fs, h, &why);
+	r = h->topic ? produce_check(fs, h, &why) : 0;
 	fuse_reply_err(req, -r);
 }
 
@@ -295,7 +335,9 @@ static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
 
 	(void)ino;
 	(void)datasync;
-	if (is_text(h->kind))
+	if (group_is_control(h->kind) && h->kind != NODE_GROUP_CONFIG)
+		group_fsync(fs_of(req), req, h);
+	else if (is_text(h->kind) || h->kind == NODE_STREAM)
 		fuse_reply_err(req, 0); /* changes are stable when their write returns */
 	else
 		produce_fsync(fs_of(req), req, h);
@@ -313,12 +355,12 @@ static void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
 	if (consume_ready(fs, h) || (other && h->frontier > 0))
 		revents |= h->can_read ? POLLIN : 0;
 	/* Also where it is readable now: who asked for edges asks again only when it was told. */
-	if (ph && h->can_read && h->topic) {
+	if (ph && h->can_read && (h->topic || h->mode == READ_MEMBER || h->mode == READ_JOIN)) {
 		if (h->poll)
 			fuse_pollhandle_destroy(h->poll);
 		h->poll = ph;
 		list_remove(&h->poll_wait.link);
-		list_put(h->part ? &h->part->waiting : &h->topic->waiting, &h->poll_wait.link);
+		list_put(consume_list(h), &h->poll_wait.link);
 	} else if (ph) {
 		fuse_pollhandle_destroy(ph);
 	}
@@ -338,8 +380,8 @@ static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 		end = h->text_start + h->text.len;
 	else if (h->view.is_plain && h->part && h->part->log)
 		end = h->part->log->end_pos;
-	if (h->topic && h->topic->deleted) {
-		fs_refuse_handle(req, -ESTALE, h, "the topic was deleted");
+	if (is_gone(h)) {
+		fs_refuse_handle(req, -ESTALE, h, "%s", gone_text(h->group));
 	} else if (off < 0 || (uint64_t)off >= end) {
 		fuse_reply_err(req, ENXIO);
 	} else if (whence == SEEK_HOLE) {

@@ -1,7 +1,7 @@
 /*
  * Names: look-up, attributes, directories, and everything that would make, rename or remove one.
  */
-#include "fusefs/fs.h"
+#include "fusefs/group.h"
 #include "fusefs/session.h"
 
 #include <dirent.h>
@@ -19,6 +19,7 @@ static const struct {
 } fixed[] = {
 	{ NODE_ROOT, NODE_README, "README", false },
 	{ NODE_ROOT, NODE_TOPICS, "topics", true },
+	{ NODE_ROOT, NODE_GROUPS, "groups", true },
 	{ NODE_ROOT, NODE_CLUSTER, "cluster", true },
 	{ NODE_ROOT, NODE_METRICS, "metrics", false },
 	{ NODE_ROOT, NODE_ERRORS, "errors", false },
@@ -31,7 +32,7 @@ static const struct {
 static bool is_dir(enum node_kind kind)
 {
 	return kind == NODE_ROOT || kind == NODE_TOPICS || kind == NODE_CLUSTER ||
-	       kind == NODE_TOPIC || kind == NODE_BY_KEY;
+	       kind == NODE_GROUPS || (kind >= NODE_TOPIC && kind <= NODE_OFFSETS_TOPIC);
 }
 
 static void set_ms(struct timespec *ts, int64_t ms)
@@ -42,7 +43,7 @@ static void set_ms(struct timespec *ts, int64_t ms)
 
 static mode_t fixed_mode(enum node_kind kind)
 {
-	if (kind == NODE_TOPICS)
+	if (kind == NODE_TOPICS || kind == NODE_GROUPS)
 		return S_IFDIR | 01777;
 	if (is_dir(kind))
 		return S_IFDIR | 0755;
@@ -85,22 +86,40 @@ static void plain_attr(struct fs *fs, const struct where *w, struct stat *st)
 	st->st_ctim = st->st_mtim;
 }
 
+/* Whose it is: what stands below a group is the group's. */
+static void owner_attr(struct fs *fs, const struct where *w, struct stat *st)
+{
+	if (w->group) {
+		st->st_uid = w->group->uid;
+		st->st_gid = w->group->gid;
+		st->st_mode = (is_dir(w->kind) ? S_IFDIR : S_IFREG) | group_mode(w);
+		set_ms(&st->st_mtim, w->group->changed_ms);
+	} else if (w->topic) {
+		st->st_uid = w->topic->uid;
+		st->st_gid = w->topic->gid;
+		st->st_mode = topic_mode(w);
+		set_ms(&st->st_mtim, w->topic->changed_ms);
+	} else {
+		st->st_uid = fs->uid;
+		st->st_gid = fs->gid;
+		st->st_mode = fixed_mode(w->kind);
+		set_ms(&st->st_mtim, fs->born_ms);
+	}
+	st->st_ctim = st->st_atim = st->st_mtim;
+}
+
 void fs_attr(struct fs *fs, const struct where *w, uint32_t uid, struct stat *ret)
 {
 	struct stat st = { .st_ino = node_ino(w), .st_nlink = 1, .st_blksize = 128 * 1024 };
 
-	st.st_uid = w->topic ? w->topic->uid : fs->uid;
-	st.st_gid = w->topic ? w->topic->gid : fs->gid;
-	st.st_mode = w->topic ? topic_mode(w) : fixed_mode(w->kind);
-	set_ms(&st.st_mtim, w->topic ? w->topic->changed_ms : fs->born_ms);
-	st.st_ctim = st.st_atim = st.st_mtim;
+	owner_attr(fs, w, &st);
 	if (is_dir(w->kind)) {
 		st.st_nlink = 2;
 		st.st_size = 4096;
 	} else if (w->kind == NODE_DATA && w->node->view.is_plain &&
 		   w->node->view.partition < w->topic->part_cnt) {
 		plain_attr(fs, w, &st);
-	} else if (w->kind != NODE_DATA && w->kind != NODE_KEY) {
+	} else if (w->kind != NODE_DATA && w->kind != NODE_KEY && w->kind != NODE_STREAM) {
 		st.st_size = (off_t)text_len(fs, w, uid);
 		st.st_blocks = (st.st_size + 511) / 512;
 		if (w->kind == NODE_METRICS || w->kind == NODE_ERRORS)
@@ -111,22 +130,27 @@ void fs_attr(struct fs *fs, const struct where *w, uint32_t uid, struct stat *re
 
 static int new_file(struct fs *fs, const struct where *dir, const char *name, uint64_t *ret_id)
 {
+	struct where w = { .topic = dir->topic };
 	struct view view;
 
 	if (dir->kind == NODE_BY_KEY)
-		return node_new(fs, NODE_KEY, dir->topic, NULL, name, ret_id);
-	if (!strcmp(name, "config"))
-		return node_new(fs, NODE_CONFIG, dir->topic, NULL, name, ret_id);
-	if (!strcmp(name, "status"))
-		return node_new(fs, NODE_STATUS, dir->topic, NULL, name, ret_id);
+		w.kind = NODE_KEY;
+	else if (!strcmp(name, "config"))
+		w.kind = NODE_CONFIG;
+	else if (!strcmp(name, "status"))
+		w.kind = NODE_STATUS;
+	if (w.kind != NODE_NONE)
+		return node_new(fs, &w, NULL, name, ret_id);
 	if (view_parse(name, &view) ||
 	    (view.what == VIEW_PARTITION && view.partition >= dir->topic->part_cnt))
 		return -ENOENT;
-	return node_new(fs, NODE_DATA, dir->topic, &view, name, ret_id);
+	w.kind = NODE_DATA;
+	return node_new(fs, &w, &view, name, ret_id);
 }
 
 /* 0 with the node id, or -ENOENT and others. */
-static int look_up(struct fs *fs, const struct where *dir, const char *name, uint64_t *ret_id)
+static int look_up(struct fs *fs, fuse_req_t req, const struct where *dir, const char *name,
+		   uint64_t *ret_id)
 {
 	struct be_topic *t;
 
@@ -142,15 +166,17 @@ static int look_up(struct fs *fs, const struct where *dir, const char *name, uin
 		t = fs->be.topic_find(fs->be.ctx, name);
 		if (!t)
 			return -ENOENT;
-		*ret_id = node_topic_id(NODE_TOPIC, t->serial);
+		*ret_id = node_dir_id(NODE_TOPIC, t->serial);
 		return 0;
 	}
+	if (where_is_gone(dir))
+		return -ESTALE;
+	if (dir->kind == NODE_GROUPS || dir->group)
+		return group_look_up(fs, req, dir, name, ret_id);
 	if (!dir->topic)
 		return -ENOENT;
-	if (dir->topic->deleted)
-		return -ESTALE;
 	if (dir->kind == NODE_TOPIC && !strcmp(name, "by-key")) {
-		*ret_id = node_topic_id(NODE_BY_KEY, dir->topic->serial);
+		*ret_id = node_dir_id(NODE_BY_KEY, dir->topic->serial);
 		return 0;
 	}
 	return new_file(fs, dir, name, ret_id);
@@ -169,7 +195,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		fuse_reply_err(req, ESTALE);
 		return;
 	}
-	r = look_up(fs, &dir, name, &id);
+	r = look_up(fs, req, &dir, name, &id);
 	if (r) {
 		fuse_reply_err(req, -r);
 		return;
@@ -202,7 +228,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	struct stat st;
 
 	(void)fi;
-	if (!node_find(fs, ino, &w) || (w.topic && w.topic->deleted)) {
+	if (!node_find(fs, ino, &w) || where_is_gone(&w)) {
 		fuse_reply_err(req, ESTALE);
 		return;
 	}
@@ -210,7 +236,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	fuse_reply_attr(req, &st, 0);
 }
 
-/* chmod and chown of a topic's directory; elsewhere only what changes nothing. */
+/* chmod and chown of a topic's or a group's directory; elsewhere only what changes nothing. */
 static void set_perm(fuse_req_t req, fuse_ino_t ino, const struct where *w, const struct stat *attr,
 		     int to_set, const struct stat *now)
 {
@@ -233,9 +259,10 @@ static void set_perm(fuse_req_t req, fuse_ino_t ino, const struct where *w, cons
 		fuse_reply_attr(req, now, 0);
 		return;
 	}
-	if (w->kind != NODE_TOPIC) {
+	if (w->kind != NODE_TOPIC && w->kind != NODE_GROUP) {
 		fs_refuse(req, -EPERM, w, NULL,
-			  "permissions are the topic's: chmod or chown its directory");
+			  "permissions are the %s's: chmod or chown its directory",
+			  w->group ? "group" : "topic");
 		return;
 	}
 	p = park(fs, req, PARK_CHANGE, NULL);
@@ -244,7 +271,12 @@ static void set_perm(fuse_req_t req, fuse_ino_t ino, const struct where *w, cons
 	p->nodeid = ino;
 	p->flags = 1;
 	fs_caller(req, &c);
-	r = fs->be.topic_perm(fs->be.ctx, w->topic, &c, &perm, (uint64_t)(uintptr_t)p, &why);
+	if (w->group)
+		r = fs->be.group_perm(fs->be.ctx, w->group, &c, &perm, (uint64_t)(uintptr_t)p,
+				      &why);
+	else
+		r = fs->be.topic_perm(fs->be.ctx, w->topic, &c, &perm, (uint64_t)(uintptr_t)p,
+				      &why);
 	if (r != -EINPROGRESS)
 		fs_on_done(fs, (uint64_t)(uintptr_t)p, r, &why);
 }
@@ -257,7 +289,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
 	struct stat now;
 
 	(void)fi;
-	if (!node_find(fs, ino, &w) || (w.topic && w.topic->deleted)) {
+	if (!node_find(fs, ino, &w) || where_is_gone(&w)) {
 		fuse_reply_err(req, ESTALE);
 		return;
 	}
@@ -272,39 +304,61 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
 	set_perm(req, ino, &w, attr, to_set, &now);
 }
 
-static void remember_remover(struct fs *fs, fuse_req_t req, const struct be_topic *t)
+/* The directory of the topic or group that this stands in; 0: none. */
+static uint64_t owner_id(const struct where *w)
 {
+	if (w->group)
+		return node_dir_id(NODE_GROUP, w->group->serial);
+	return w->topic ? node_dir_id(NODE_TOPIC, w->topic->serial) : 0;
+}
+
+static void remember_remover(struct fs *fs, fuse_req_t req, const struct where *w)
+{
+	if (!owner_id(w))
+		return;
 	fs->removers[fs->remover_next++ % REMOVER_CNT] =
 		(struct remover){ .tgid = session_tgid(fuse_req_ctx(req)->pid),
-				  .serial = t->serial,
+				  .nodeid = owner_id(w),
 				  .until_ms = fs->be.now_ms(fs->be.ctx) + REMOVER_MS };
 }
 
-static bool is_remover(struct fs *fs, fuse_req_t req, const struct be_topic *t)
+static bool is_remover(struct fs *fs, fuse_req_t req, const struct where *w)
 {
 	int64_t now = fs->be.now_ms(fs->be.ctx);
 	int32_t tgid = session_tgid(fuse_req_ctx(req)->pid);
 
 	for (unsigned i = 0; i < REMOVER_CNT; i++) {
-		if (fs->removers[i].tgid == tgid && fs->removers[i].serial == t->serial &&
-		    fs->removers[i].until_ms > now && fs->removers[i].until_ms - now <= REMOVER_MS)
+		const struct remover *r = &fs->removers[i];
+
+		if (r->tgid == tgid && r->nodeid == owner_id(w) && r->until_ms > now &&
+		    r->until_ms - now <= REMOVER_MS)
 			return true;
 	}
 	return false;
 }
 
+/* The topic or group of that name below topics/ or groups/. False: there is none. */
+static bool find_named(struct fs *fs, enum node_kind dir, const char *name, struct where *ret)
+{
+	*ret = (struct where){ .kind = dir == NODE_GROUPS ? NODE_GROUP : NODE_TOPIC };
+	if (dir == NODE_GROUPS)
+		ret->group = fs->be.group_find(fs->be.ctx, name);
+	else
+		ret->topic = fs->be.topic_find(fs->be.ctx, name);
+	return ret->group || ret->topic;
+}
+
 void ops_mkdir_done(struct fs *fs, struct parked *p)
 {
-	struct be_topic *t = fs->be.topic_find(fs->be.ctx, p->name);
 	struct fuse_entry_param e = { 0 };
 	struct where w;
 
-	if (!t) { /* deleted again before this was answered */
+	/* It may be deleted again before this was answered. */
+	if (!find_named(fs, (enum node_kind)p->nodeid, p->name, &w)) {
 		fuse_reply_err(p->req, ENOENT);
 		return;
 	}
-	e.ino = node_topic_id(NODE_TOPIC, t->serial);
-	w = (struct where){ .kind = NODE_TOPIC, .topic = t };
+	e.ino = owner_id(&w);
 	fs_attr(fs, &w, 0, &e.attr);
 	fuse_reply_entry(p->req, &e);
 }
@@ -322,10 +376,12 @@ static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 		fuse_reply_err(req, ESTALE);
 		return;
 	}
-	if (w.kind != NODE_TOPICS) {
+	if (w.kind != NODE_TOPICS && w.kind != NODE_GROUPS) {
 		fs_refuse(req, -EPERM, &w, name,
-			  w.topic ? "a topic has no directories of your own"
-				  : "directories are made in topics/: each is a topic");
+			  w.group   ? "a group has no directories of your own"
+			  : w.topic ? "a topic has no directories of your own"
+				    : "directories are made in topics/ and groups/: each is a "
+				      "topic, or a group");
 		return;
 	}
 	p = park(fs, req, PARK_CHANGE, NULL);
@@ -335,25 +391,29 @@ static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 	p->nodeid = parent;
 	snprintf(p->name, sizeof(p->name), "%s", name);
 	fs_caller(req, &c);
-	r = fs->be.topic_create(fs->be.ctx, name, &c, mode & 0777, (uint64_t)(uintptr_t)p, &why);
+	if (w.kind == NODE_GROUPS)
+		r = fs->be.group_create(fs->be.ctx, name, &c, mode & 0777, (uint64_t)(uintptr_t)p,
+					&why);
+	else
+		r = fs->be.topic_create(fs->be.ctx, name, &c, mode & 0777, (uint64_t)(uintptr_t)p,
+					&why);
 	if (r != -EINPROGRESS)
 		fs_on_done(fs, (uint64_t)(uintptr_t)p, r, &why);
 }
 
-static void rmdir_topic(fuse_req_t req, fuse_ino_t parent, const char *name, struct be_topic *t)
+static void rmdir_named(fuse_req_t req, fuse_ino_t parent, const char *name, const struct where *w)
 {
 	struct fs *fs = fs_of(req);
-	struct where w = { .kind = NODE_TOPIC, .topic = t };
 	struct be_why why = { 0 };
 	struct be_caller c;
 	struct parked *p;
 	int r;
 
-	if (is_remover(fs, req, t)) {
-		fs_refuse(
-			req, -ENOTEMPTY, &w, NULL,
-			"this process was refused an unlink in here less than a minute ago: rm -r "
-			"deletes no topic, rmdir does");
+	if (is_remover(fs, req, w)) {
+		fs_refuse(req, -ENOTEMPTY, w, NULL,
+			  "this process was refused an unlink in here less than a minute ago: rm "
+			  "-r deletes no %s, rmdir does",
+			  w->group ? "group" : "topic");
 		return;
 	}
 	p = park(fs, req, PARK_CHANGE, NULL);
@@ -362,7 +422,10 @@ static void rmdir_topic(fuse_req_t req, fuse_ino_t parent, const char *name, str
 	p->nodeid = parent;
 	snprintf(p->name, sizeof(p->name), "%s", name);
 	fs_caller(req, &c);
-	r = fs->be.topic_delete(fs->be.ctx, t, &c, (uint64_t)(uintptr_t)p, &why);
+	if (w->group)
+		r = fs->be.group_delete(fs->be.ctx, w->group, &c, (uint64_t)(uintptr_t)p, &why);
+	else
+		r = fs->be.topic_delete(fs->be.ctx, w->topic, &c, (uint64_t)(uintptr_t)p, &why);
 	if (r != -EINPROGRESS)
 		fs_on_done(fs, (uint64_t)(uintptr_t)p, r, &why);
 }
@@ -370,25 +433,25 @@ static void rmdir_topic(fuse_req_t req, fuse_ino_t parent, const char *name, str
 static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct fs *fs = fs_of(req);
-	struct be_topic *t;
-	struct where w;
+	struct where w, named;
 
 	if (!node_find(fs, parent, &w)) {
 		fuse_reply_err(req, ESTALE);
 		return;
 	}
-	if (w.kind == NODE_TOPICS) {
-		t = fs->be.topic_find(fs->be.ctx, name);
-		if (t)
-			rmdir_topic(req, parent, name, t);
+	if (w.kind == NODE_TOPICS || w.kind == NODE_GROUPS) {
+		if (find_named(fs, w.kind, name, &named))
+			rmdir_named(req, parent, name, &named);
 		else
-			fs_refuse(req, -ENOENT, &w, name, "no such topic");
+			fs_refuse(req, -ENOENT, &w, name, "no such %s",
+				  w.kind == NODE_GROUPS ? "group" : "topic");
 		return;
 	}
-	if (w.topic)
-		remember_remover(fs, req, w.topic);
+	remember_remover(fs, req, &w);
 	fs_refuse(req, -EPERM, &w, name, "this directory is part of every %s",
-		  w.topic ? "topic" : "mount");
+		  w.group   ? "group"
+		  : w.topic ? "topic"
+			    : "mount");
 }
 
 static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -400,10 +463,11 @@ static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 		fuse_reply_err(req, ESTALE);
 		return;
 	}
-	if (w.topic)
-		remember_remover(fs, req, w.topic);
+	remember_remover(fs, req, &w);
 	fs_refuse(req, -EPERM, &w, name, "files here cannot be removed%s",
-		  w.topic ? "; rmdir deletes the topic, retention removes old records" : "");
+		  w.group   ? "; rmdir deletes the group"
+		  : w.topic ? "; rmdir deletes the topic, retention removes old records"
+			    : "");
 }
 
 static void refuse_name(fuse_req_t req, fuse_ino_t parent, const char *name, const char *what)
@@ -438,7 +502,9 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 		fuse_reply_err(req, ESTALE);
 		return;
 	}
-	if (w.kind == NODE_TOPIC)
+	if (w.group || w.kind == NODE_GROUPS)
+		group_refuse_create(req, &w, name);
+	else if (w.kind == NODE_TOPIC)
 		fs_refuse(req, -EPERM, &w, name,
 			  "no partition or view of this name; the topic has partitions 0 to %u, "
 			  "and num.partitions in config adds more",
@@ -489,7 +555,7 @@ void ops_free_listings(struct fs *fs)
 		listing_free(LIST_ENTRY(pos, struct listing, link));
 }
 
-static void list_name(fuse_req_t req, struct listing *l, const char *name, uint64_t ino, bool dir)
+void ops_list_name(fuse_req_t req, struct listing *l, const char *name, uint64_t ino, bool dir)
 {
 	struct stat st = { .st_ino = ino, .st_mode = dir ? S_IFDIR : S_IFREG };
 	size_t len = fuse_add_direntry(req, NULL, 0, name, NULL, 0);
@@ -511,18 +577,18 @@ static void list_topic(fuse_req_t req, struct listing *l, struct be_topic *t)
 	struct node n = { 0 };
 	char name[16];
 
-	list_name(req, l, "by-key", node_ino(&w), true);
+	ops_list_name(req, l, "by-key", node_ino(&w), true);
 	w.node = &n;
 	for (unsigned i = 0; i < ARRAY_CNT(files); i++) {
 		n.name = (char *)files[i].name;
 		w.kind = files[i].kind;
-		list_name(req, l, files[i].name, node_ino(&w), false);
+		ops_list_name(req, l, files[i].name, node_ino(&w), false);
 	}
 	w.kind = NODE_DATA;
 	n.name = name;
 	for (uint32_t i = 0; i < t->part_cnt; i++) {
 		snprintf(name, sizeof(name), "%u", i);
-		list_name(req, l, name, node_ino(&w), false);
+		ops_list_name(req, l, name, node_ino(&w), false);
 	}
 }
 
@@ -530,21 +596,23 @@ static void list_dir(fuse_req_t req, struct listing *l, const struct where *w)
 {
 	struct fs *fs = fs_of(req);
 
-	list_name(req, l, ".", node_ino(w), true);
-	list_name(req, l, "..", FUSE_ROOT_ID, true);
+	ops_list_name(req, l, ".", node_ino(w), true);
+	ops_list_name(req, l, "..", FUSE_ROOT_ID, true);
 	for (unsigned i = 0; i < ARRAY_CNT(fixed); i++) {
 		if (fixed[i].parent == w->kind)
-			list_name(req, l, fixed[i].name, fixed[i].kind, fixed[i].is_dir);
+			ops_list_name(req, l, fixed[i].name, fixed[i].kind, fixed[i].is_dir);
 	}
 	if (w->kind == NODE_TOPIC)
 		list_topic(req, l, w->topic);
+	if (w->kind == NODE_GROUPS || w->group)
+		group_list(req, l, w);
 	if (w->kind == NODE_TOPICS) {
 		struct be_topic *t = fs->be.topic_next(fs->be.ctx, "");
 
 		for (; t; t = fs->be.topic_next(fs->be.ctx, t->name)) {
 			struct where tw = { .kind = NODE_TOPIC, .topic = t };
 
-			list_name(req, l, t->name, node_ino(&tw), true);
+			ops_list_name(req, l, t->name, node_ino(&tw), true);
 		}
 	}
 }
@@ -555,7 +623,7 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	struct listing *l;
 	struct where w;
 
-	if (!node_find(fs, ino, &w) || (w.topic && w.topic->deleted)) {
+	if (!node_find(fs, ino, &w) || where_is_gone(&w)) {
 		fuse_reply_err(req, ESTALE);
 		return;
 	}
@@ -574,7 +642,7 @@ static int relist(fuse_req_t req, struct listing *l, fuse_ino_t ino)
 {
 	struct where w;
 
-	if (!node_find(fs_of(req), ino, &w) || (w.topic && w.topic->deleted))
+	if (!node_find(fs_of(req), ino, &w) || where_is_gone(&w))
 		return -ESTALE;
 	buf_reset(&l->text);
 	list_dir(req, l, &w);

@@ -10,7 +10,7 @@
  * with the write that holds its newline, and so is a repetition of the refused write (its length
  * and hash are kept).
  */
-#include "fusefs/fs.h"
+#include "fusefs/member.h"
 
 #include "daemon/base/fund.h"
 #include "daemon/base/hash.h"
@@ -127,6 +127,8 @@ static void appended(struct fs *fs, struct be_partition *p, uint32_t cnt, size_t
 	p->records_in += cnt;
 	p->bytes_in += len;
 	partition_loaded(p, len);
+	/* Readers are answered before the writer. */
+	member_wake_feeds(fs, p, true);
 	fs_wake(fs, p);
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -274,6 +275,9 @@ int32_t session_tgid(int32_t tid)
 	int32_t tgid = tid;
 	FILE *f;
 
+	/* Most are the first of their process, and of that the kernel says so at once. */
+	if (!syscall(SYS_tgkill, tid, tid, 0) || errno == EPERM)
+		return tid;
 	snprintf(path, sizeof(path), "/proc/%d/status", tid);
 	f = fopen(path, "re");
 	if (!f)
@@ -284,6 +288,47 @@ int32_t session_tgid(int32_t tid)
 	}
 	fclose(f);
 	return tgid;
+}
+
+unsigned session_groups(int32_t tid, uint32_t *ret, unsigned max)
+{
+	char path[64], *line = NULL, *at, *end;
+	size_t cap = 0;
+	unsigned cnt = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	f = fopen(path, "re");
+	while (f && getline(&line, &cap, f) > 0) {
+		if (strncmp(line, "Groups:", 7) != 0)
+			continue;
+		for (at = line + 7; cnt < max; at = end) {
+			unsigned long gid = strtoul(at, &end, 10);
+
+			if (end == at)
+				break;
+			ret[cnt++] = (uint32_t)gid;
+		}
+		break;
+	}
+	free(line);
+	if (f)
+		fclose(f);
+	return cnt;
+}
+
+void session_comm(int32_t tid, char *ret, size_t len)
+{
+	char path[64];
+	FILE *f;
+
+	*ret = 0;
+	snprintf(path, sizeof(path), "/proc/%d/comm", tid);
+	f = fopen(path, "re");
+	if (f && fgets(ret, (int)len, f))
+		ret[strcspn(ret, "\n")] = 0;
+	if (f)
+		fclose(f);
 }
 
 int session_fd(const struct session *s)

@@ -2,7 +2,7 @@
  * Small text files: README, config, status, metrics, errors and cluster/. A handle reads the text
  * as it was at open; of errors, what was added since is read on at the end, so that tail -f works.
  */
-#include "fusefs/fs.h"
+#include "fusefs/group.h"
 
 #include <errno.h>
 
@@ -50,6 +50,21 @@ const char text_readme[] =
 	"  A line without newline waits for its rest, fsync, or the last close.\n"
 	"  A stream that retention overtook reads ESTALE once, and goes on at the oldest record.\n"
 	"\n"
+	"Consumer groups\n"
+	"  mkdir groups/billing                       a group; whoever opens a stream of it is a "
+	"member\n"
+	"  while read -r line; do ...; done < groups/billing/topics/orders\n"
+	"      Started twice, the two share the partitions; what one leaves undone the other goes "
+	"on with.\n"
+	"      Asking for the next line commits the last: every record is dealt with at least "
+	"once.\n"
+	"  cat groups/billing/lag                     how far behind; also state, members, "
+	"offsets/orders/0\n"
+	"  echo 'orders 0 earliest' > groups/billing/seek      start over (while nobody reads)\n"
+	"  echo 'orders 0 17' > groups/billing/commit          commit by hand; reject sets a "
+	"record "
+	"aside\n"
+	"\n"
 	"More keys and formats\n"
 	"  echo '{\"key\":\"k1\",\"value\":\"v\",\"headers\":{\"h\":\"x\"}}' >> "
 	"topics/orders/all.json\n"
@@ -60,17 +75,19 @@ const char text_readme[] =
 	"  cat metrics        OpenMetrics text          cat cluster/brokers   who serves this "
 	"mount\n";
 
-static int fill(struct fs *fs, enum node_kind kind, struct be_topic *t, uint32_t uid,
-		struct buf *out, uint64_t *ret_seq)
+static int fill(struct fs *fs, const struct where *w, const struct be_caller *c, struct buf *out,
+		uint64_t *ret_seq)
 {
 	enum be_text what;
 
-	switch (kind) {
+	if (w->group)
+		return group_fill(fs, w, c, out);
+	switch (w->kind) {
 	case NODE_README:
 		buf_put_str(out, text_readme);
 		return buf_err(out);
 	case NODE_ERRORS:
-		*ret_seq = errors_text_since(fs->errors, *ret_seq, uid, uid == 0, out);
+		*ret_seq = errors_text_since(fs->errors, *ret_seq, c->uid, c->uid == 0, out);
 		return buf_err(out);
 	case NODE_METRICS:
 		what = BE_TEXT_METRICS;
@@ -96,29 +113,37 @@ static int fill(struct fs *fs, enum node_kind kind, struct be_topic *t, uint32_t
 	default:
 		return -EINVAL;
 	}
-	return fs->be.text(fs->be.ctx, what, t, out);
+	return fs->be.text(fs->be.ctx, what, w->topic, out);
 }
 
-int text_open(struct fs *fs, struct handle *h, const struct where *w)
+int text_open(struct fs *fs, struct handle *h, const struct where *w, const struct be_caller *c)
 {
 	h->mode = READ_TEXT;
-	return fill(fs, w->kind, w->topic, h->uid, &h->text, &h->errors_seq);
+	return fill(fs, w, c, &h->text, &h->errors_seq);
 }
 
 /* What a handle has read of errors is kept as far as the ring itself goes back. */
 static int errors_more(struct fs *fs, struct handle *h)
 {
+	struct where w = { .kind = h->kind };
+	struct be_caller c = { .uid = h->uid };
+
 	if (h->text.len >= 2 * ERRORS_BYTES) {
 		h->text_start += h->text.len - ERRORS_BYTES;
 		buf_consume(&h->text, h->text.len - ERRORS_BYTES);
 	}
-	return fill(fs, h->kind, NULL, h->uid, &h->text, &h->errors_seq);
+	return fill(fs, &w, &c, &h->text, &h->errors_seq);
 }
 
 void text_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, uint64_t off)
 {
 	size_t len, pos;
 
+	/* Opened read-write it is a stream: the kernel tells no position. */
+	if (h->can_write) {
+		off = h->frontier;
+		h->frontier += MIN(size, h->text.len - MIN(off, h->text.len));
+	}
 	if (h->kind == NODE_ERRORS && off >= h->text_start + h->text.len && errors_more(fs, h)) {
 		fuse_reply_err(req, ENOMEM);
 		return;
@@ -134,6 +159,7 @@ void text_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, uin
 
 uint64_t text_len(struct fs *fs, const struct where *w, uint32_t uid)
 {
+	struct be_caller c = { .uid = uid };
 	uint64_t len, seq = 0;
 	struct buf text;
 
@@ -141,7 +167,7 @@ uint64_t text_len(struct fs *fs, const struct where *w, uint32_t uid)
 	if (w->kind == NODE_METRICS)
 		return 0;
 	buf_init(&text);
-	len = fill(fs, w->kind, w->topic, uid, &text, &seq) ? 0 : text.len;
+	len = fill(fs, w, &c, &text, &seq) ? 0 : text.len;
 	buf_fini(&text);
 	return len;
 }

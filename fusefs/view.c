@@ -52,8 +52,7 @@ int position_parse(const char *text, size_t len, bool allow_offset, struct posit
 	return 0;
 }
 
-/* Cuts ".FORMAT" off the end; the name without one is lines. */
-static enum view_format cut_format(const char *name, size_t *len)
+enum view_format view_cut_format(const char *name, size_t *len)
 {
 	static const struct {
 		const char *suffix;
@@ -98,7 +97,7 @@ int view_parse(const char *name, struct view *ret_view)
 	const char *at;
 	int64_t partition = 0;
 
-	v.format = cut_format(name, &len);
+	v.format = view_cut_format(name, &len);
 	at = memchr(name, '@', len);
 	what_len = at ? (size_t)(at - name) : len;
 	if (is_word(name, what_len, "all"))

@@ -62,6 +62,9 @@ struct view {
  */
 MUST_CHECK int view_parse(const char *name, struct view *ret_view);
 
+/* Cuts ".FORMAT" off the end of a name of *len characters; one without it is lines. */
+enum view_format view_cut_format(const char *name, size_t *len);
+
 /*
  * Parses exactly len characters as a POSITION; never gives POSITION_NONE. allow_offset says whether
  * a bare offset has a meaning (not for `all`, nor for a topic as a whole). 0 or -EINVAL.

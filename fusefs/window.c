@@ -357,20 +357,21 @@ static int mark_put(struct handle *h, uint64_t pos)
 	return 0;
 }
 
-static void render(struct handle *h, const struct feed *f, const struct record *r)
+void window_render(struct buf *out, enum view_format format, const struct be_partition *part,
+		   const struct record *r)
 {
 	bool is_null = r->value_len == RECORD_NULL;
 
-	switch (h->view.format) {
+	switch (format) {
 	case VIEW_JSON:
-		json_put_record(&h->text, h->topic->name, f->part->number, r);
+		json_put_record(out, part->topic->name, part->number, r);
 		break;
 	case VIEW_LINES:
-		buf_put(&h->text, r->value, is_null ? 0 : r->value_len);
-		buf_put_u8(&h->text, '\n');
+		buf_put(out, r->value, is_null ? 0 : r->value_len);
+		buf_put_u8(out, '\n');
 		break;
 	case VIEW_MSG:
-		buf_put(&h->text, r->value, is_null ? 0 : r->value_len);
+		buf_put(out, r->value, is_null ? 0 : r->value_len);
 		break;
 	}
 }
@@ -403,7 +404,7 @@ static int render_run(struct handle *h, struct feed *f, int64_t second, size_t w
 			break;
 		if (h->view.format == VIEW_MSG && (r = mark_put(h, start)))
 			return r;
-		render(h, f, rec);
+		window_render(&h->text, h->view.format, f->part, rec);
 		f->next = rec->offset + 1;
 		f->has_ts = false;
 		f->part->records_out++;
@@ -567,10 +568,7 @@ void window_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, u
 		consume_fail(fs, req, h, p, r, sentence(h, r));
 		return;
 	}
-	if (p) {
-		p->req = NULL;
-		unpark(fs, p);
-	}
+	consume_unpark(fs, p);
 	fuse_reply_buf(req, (char *)h->text.data + (off - h->text_start), len);
 	h->frontier = MAX(h->frontier, off + len);
 	if (h->part)

@@ -1,5 +1,5 @@
 /*
- * The metadata: topics and brokers of a cluster, and what changes them.
+ * The metadata: topics, groups and brokers of a cluster, and what changes them.
  *
  * A deterministic state machine. metadata_apply() is the only mover: it is given the commands of
  * the metadata log, in order, and whoever is given the same commands (from the beginning, or from a
@@ -8,7 +8,10 @@
  * commands.
  *
  * Invariants: names are Kafka's; no two topics' names differ in "." and "_" only; no two topics
- * have one id; num.partitions never falls; an applied index never repeats.
+ * have one id, nor two groups; num.partitions never falls; an applied index never repeats. Topics
+ * of the broker's own (topic_name_is_internal()) are made by a command of their own, and only they
+ * are compacted; nothing changes or deletes them. What is in a group, its members and offsets, is
+ * not here: a group made again under its old name has another id, and so inherits nothing.
  *
  * Repeats. A forwarder (a broker that passes a change on and may not hear the answer) numbers its
  * commands. The last METADATA_ANSWER_CNT answers to each forwarder are part of the state; a command
@@ -22,6 +25,7 @@
 #ifndef TOPICFS_RAFT_METADATA_H
 #define TOPICFS_RAFT_METADATA_H
 
+#include "raft/catalog.h"
 #include "raft/metadata_cmd.h"
 
 /* Brokers that the state holds; a cluster has at most some dozens. */
@@ -41,7 +45,17 @@ struct metadata_topic {
 	uint16_t mode;				 /* 0 to 07777 */
 	int64_t created_ms, config_ms, perms_ms; /* the latter two: created_ms until changed */
 	struct topic_config own;		 /* what was set; see topic_config_merge() */
-	uint64_t hash[2];			 /* metadata.c's */
+	struct catalog_entry entry;		 /* metadata.c's */
+};
+
+struct metadata_group {
+	char name[GROUP_NAME_MAX + 1];
+	uint8_t id[16];
+	uint32_t uid, gid;
+	uint16_t mode;				 /* 0 to 07777 */
+	int64_t created_ms, config_ms, perms_ms; /* the latter two: created_ms until changed */
+	struct group_config own;		 /* what was set; see group_config_merge() */
+	struct catalog_entry entry;		 /* metadata.c's */
 };
 
 struct metadata_broker {
@@ -64,6 +78,8 @@ struct metadata_result {
 	enum metadata_kind kind;
 	uint8_t topic_id[16];		/* of commands on topics */
 	char topic[TOPIC_NAME_MAX + 1]; /* its name; "" where refused or repeated */
+	uint8_t group_id[16];		/* of commands on groups */
+	char group[GROUP_NAME_MAX + 1]; /* likewise */
 	uint32_t partition_cnt;		/* now; of a deleted topic: when it was deleted */
 	uint32_t old_partition_cnt;	/* before; 0 for a new topic */
 	char sentence[SENTENCE_MAX];	/* why refused, else "" */
@@ -76,8 +92,8 @@ void metadata_free(struct metadata *md);
 
 /*
  * Applies the command at an index of the log, which must be above all before. Never fails half-way:
- * *ret says what it came to. A command of METADATA_DELETE frees the struct metadata_topic; all
- * other pointers to topics stay valid.
+ * *ret says what it came to. A command of METADATA_DELETE frees the struct metadata_topic, one of
+ * METADATA_GROUP_DELETE the struct metadata_group; all other pointers to these stay valid.
  */
 void metadata_apply(struct metadata *md, uint64_t index, uint64_t term, const void *cmd, size_t len,
 		    struct metadata_result *ret);
@@ -91,10 +107,11 @@ MUST_CHECK int metadata_check(const struct metadata *md, const struct metadata_c
 const uint8_t *metadata_cluster_id(const struct metadata *md);
 uint64_t metadata_applied_index(const struct metadata *md);
 uint64_t metadata_applied_term(const struct metadata *md);
-/* Rises by one with every command that changed a topic or a broker. */
+/* Rises by one with every command that changed a topic, a group or a broker. */
 uint64_t metadata_generation(const struct metadata *md);
 
-/* Look-ups; all borrow from the state until the topic is deleted. NULL: there is none. */
+/* Look-ups; all borrow from the state until the topic, or group, is deleted. NULL: there is none.
+ */
 const struct metadata_topic *metadata_find_topic(const struct metadata *md, const char *name);
 const struct metadata_topic *metadata_find_topic_id(const struct metadata *md,
 						    const uint8_t id[16]);
@@ -104,6 +121,13 @@ const struct metadata_topic *metadata_topic_at(const struct metadata *md, uint32
 /* The idx of the first topic whose name is behind the given one (which need not exist): where a
  * listing that was interrupted there goes on. */
 uint32_t metadata_topic_after(const struct metadata *md, const char *name);
+/* The same for groups. */
+const struct metadata_group *metadata_find_group(const struct metadata *md, const char *name);
+const struct metadata_group *metadata_find_group_id(const struct metadata *md,
+						    const uint8_t id[16]);
+uint32_t metadata_group_cnt(const struct metadata *md);
+const struct metadata_group *metadata_group_at(const struct metadata *md, uint32_t idx);
+uint32_t metadata_group_after(const struct metadata *md, const char *name);
 /* Brokers by node id; and in the order of node ids, NULL beyond the last. */
 const struct metadata_broker *metadata_find_broker(const struct metadata *md, uint32_t node);
 const struct metadata_broker *metadata_broker_at(const struct metadata *md, uint32_t idx);

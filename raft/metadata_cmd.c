@@ -35,19 +35,22 @@ void metadata_get_id(struct cursor *c, uint8_t ret[16])
 		memset(ret, 0, 16);
 }
 
-void metadata_put_change(struct buf *out, const struct topic_change *change)
+static void put_change(struct buf *out, const struct setting *s, bool reset, int64_t num,
+		       const char *text, size_t text_len)
 {
-	size_t text_len = change->reset ? 0 : change->text_len;
-
-	PRE(change->setting < TOPIC_SETTING_CNT && text_len <= UINT16_MAX);
-	metadata_put_str(out, topic_settings[change->setting].name);
-	buf_put_u8(out, change->reset);
-	buf_put_le64(out, (uint64_t)change->num);
+	if (reset)
+		text_len = 0;
+	PRE(text_len <= UINT16_MAX);
+	metadata_put_str(out, s->name);
+	buf_put_u8(out, reset);
+	buf_put_le64(out, (uint64_t)num);
 	buf_put_le16(out, (uint16_t)text_len);
-	buf_put(out, change->text, text_len);
+	buf_put(out, text, text_len);
 }
 
-int metadata_get_change(struct cursor *c, struct topic_change *ret)
+/* The index of the setting in the table, or a negative errno. */
+static int get_change(struct cursor *c, const struct setting *table, size_t cnt, bool *ret_reset,
+		      int64_t *ret_num, const char **ret_text, size_t *ret_text_len)
 {
 	char name[METADATA_STR_MAX + 1];
 	uint8_t reset;
@@ -55,17 +58,51 @@ int metadata_get_change(struct cursor *c, struct topic_change *ret)
 
 	metadata_get_str(c, METADATA_STR_MAX, name);
 	reset = cur_get_u8(c);
-	*ret = (struct topic_change){ .reset = reset != 0, .num = (int64_t)cur_get_le64(c) };
-	ret->text_len = cur_get_le16(c);
-	ret->text = cur_get(c, ret->text_len);
+	*ret_reset = reset != 0;
+	*ret_num = (int64_t)cur_get_le64(c);
+	*ret_text_len = cur_get_le16(c);
+	*ret_text = cur_get(c, *ret_text_len);
 	if (reset > 1)
 		c->err = -EBADMSG;
 	if (c->err)
 		return c->err;
-	idx = setting_find(topic_settings, TOPIC_SETTING_CNT, name, strlen(name));
+	idx = setting_find(table, cnt, name, strlen(name));
+	return idx < 0 ? -EPROTONOSUPPORT : idx;
+}
+
+void metadata_put_change(struct buf *out, const struct topic_change *change)
+{
+	PRE(change->setting < TOPIC_SETTING_CNT);
+	put_change(out, &topic_settings[change->setting], change->reset, change->num, change->text,
+		   change->text_len);
+}
+
+int metadata_get_change(struct cursor *c, struct topic_change *ret)
+{
+	int idx = get_change(c, topic_settings, TOPIC_SETTING_CNT, &ret->reset, &ret->num,
+			     &ret->text, &ret->text_len);
+
 	if (idx < 0)
-		return -EPROTONOSUPPORT;
+		return idx;
 	ret->setting = (enum topic_setting)idx;
+	return 0;
+}
+
+void metadata_put_group_change(struct buf *out, const struct group_change *change)
+{
+	PRE(change->setting < GROUP_SETTING_CNT);
+	put_change(out, &group_setting_table[change->setting], change->reset, change->num, change->text,
+		   change->text_len);
+}
+
+int metadata_get_group_change(struct cursor *c, struct group_change *ret)
+{
+	int idx = get_change(c, group_setting_table, GROUP_SETTING_CNT, &ret->reset, &ret->num,
+			     &ret->text, &ret->text_len);
+
+	if (idx < 0)
+		return idx;
+	ret->setting = (enum group_setting)idx;
 	return 0;
 }
 
@@ -78,6 +115,34 @@ static void put_broker(struct buf *out, const struct metadata_cmd *cmd)
 	metadata_put_str(out, cmd->rack);
 }
 
+static void put_owner(struct buf *out, const struct metadata_cmd *cmd)
+{
+	buf_put_le32(out, cmd->uid);
+	buf_put_le32(out, cmd->gid);
+	buf_put_le16(out, cmd->mode);
+}
+
+static void put_changes(struct buf *out, const struct metadata_cmd *cmd)
+{
+	PRE(cmd->change_cnt <= TOPIC_CHANGE_MAX);
+	buf_put_u8(out, (uint8_t)cmd->change_cnt);
+	for (unsigned i = 0; i < cmd->change_cnt; i++)
+		metadata_put_change(out, &cmd->changes[i]);
+}
+
+static void put_group_changes(struct buf *out, const struct metadata_cmd *cmd)
+{
+	PRE(cmd->group_change_cnt <= GROUP_CHANGE_MAX);
+	buf_put_u8(out, (uint8_t)cmd->group_change_cnt);
+	for (unsigned i = 0; i < cmd->group_change_cnt; i++)
+		metadata_put_group_change(out, &cmd->group_changes[i]);
+}
+
+static bool has_id(enum metadata_kind kind)
+{
+	return kind != METADATA_NOOP && kind != METADATA_BROKER;
+}
+
 void metadata_cmd_encode(const struct metadata_cmd *cmd, struct buf *out)
 {
 	buf_put_u8(out, METADATA_CMD_VERSION);
@@ -86,33 +151,38 @@ void metadata_cmd_encode(const struct metadata_cmd *cmd, struct buf *out)
 	buf_put_le64(out, cmd->origin.incarnation);
 	buf_put_le64(out, cmd->origin.number);
 	buf_put_le64(out, (uint64_t)cmd->time_ms);
-	if (cmd->kind != METADATA_NOOP && cmd->kind != METADATA_BROKER)
-		buf_put(out, cmd->topic_id, 16);
+	if (has_id(cmd->kind))
+		buf_put(out, metadata_cmd_id(cmd), 16);
 	switch (cmd->kind) {
 	case METADATA_NOOP:
 	case METADATA_DELETE:
+	case METADATA_GROUP_DELETE:
 		break;
 	case METADATA_BROKER:
 		put_broker(out, cmd);
 		break;
 	case METADATA_CREATE:
+	case METADATA_CREATE_INTERNAL:
 		buf_put_le32(out, cmd->partition_cnt);
-		buf_put_le32(out, cmd->uid);
-		buf_put_le32(out, cmd->gid);
-		buf_put_le16(out, cmd->mode);
+		put_owner(out, cmd);
+		metadata_put_str(out, cmd->name);
+		if (cmd->kind == METADATA_CREATE_INTERNAL)
+			put_changes(out, cmd);
+		break;
+	case METADATA_GROUP_CREATE:
+		put_owner(out, cmd);
 		metadata_put_str(out, cmd->name);
 		break;
 	case METADATA_CONFIG:
-		PRE(cmd->change_cnt <= TOPIC_CHANGE_MAX);
-		buf_put_u8(out, (uint8_t)cmd->change_cnt);
-		for (unsigned i = 0; i < cmd->change_cnt; i++)
-			metadata_put_change(out, &cmd->changes[i]);
+		put_changes(out, cmd);
+		break;
+	case METADATA_GROUP_CONFIG:
+		put_group_changes(out, cmd);
 		break;
 	case METADATA_PERMS:
+	case METADATA_GROUP_PERMS:
 		buf_put_u8(out, cmd->perms_mask);
-		buf_put_le32(out, cmd->uid);
-		buf_put_le32(out, cmd->gid);
-		buf_put_le16(out, cmd->mode);
+		put_owner(out, cmd);
 		break;
 	}
 }
@@ -133,11 +203,35 @@ static int get_changes(struct cursor *c, struct metadata_cmd *cmd)
 	return 0;
 }
 
+static int get_group_changes(struct cursor *c, struct metadata_cmd *cmd)
+{
+	unsigned cnt = cur_get_u8(c);
+
+	if (cnt > GROUP_CHANGE_MAX)
+		return -EBADMSG;
+	for (unsigned i = 0; i < cnt; i++) {
+		int err = metadata_get_group_change(c, &cmd->group_changes[i]);
+
+		if (err)
+			return err;
+	}
+	cmd->group_change_cnt = cnt;
+	return 0;
+}
+
+static void get_owner(struct cursor *c, struct metadata_cmd *cmd)
+{
+	cmd->uid = cur_get_le32(c);
+	cmd->gid = cur_get_le32(c);
+	cmd->mode = cur_get_le16(c);
+}
+
 static int get_payload(struct cursor *c, struct metadata_cmd *cmd)
 {
 	switch (cmd->kind) {
 	case METADATA_NOOP:
 	case METADATA_DELETE:
+	case METADATA_GROUP_DELETE:
 		return 0;
 	case METADATA_BROKER:
 		cmd->node = cur_get_le32(c);
@@ -147,19 +241,23 @@ static int get_payload(struct cursor *c, struct metadata_cmd *cmd)
 		metadata_get_str(c, METADATA_STR_MAX, cmd->rack);
 		return 0;
 	case METADATA_CREATE:
+	case METADATA_CREATE_INTERNAL:
 		cmd->partition_cnt = cur_get_le32(c);
-		cmd->uid = cur_get_le32(c);
-		cmd->gid = cur_get_le32(c);
-		cmd->mode = cur_get_le16(c);
+		get_owner(c, cmd);
 		metadata_get_str(c, TOPIC_NAME_MAX, cmd->name);
+		return cmd->kind == METADATA_CREATE_INTERNAL ? get_changes(c, cmd) : 0;
+	case METADATA_GROUP_CREATE:
+		get_owner(c, cmd);
+		metadata_get_str(c, GROUP_NAME_MAX, cmd->name);
 		return 0;
 	case METADATA_CONFIG:
 		return get_changes(c, cmd);
+	case METADATA_GROUP_CONFIG:
+		return get_group_changes(c, cmd);
 	case METADATA_PERMS:
+	case METADATA_GROUP_PERMS:
 		cmd->perms_mask = cur_get_u8(c);
-		cmd->uid = cur_get_le32(c);
-		cmd->gid = cur_get_le32(c);
-		cmd->mode = cur_get_le16(c);
+		get_owner(c, cmd);
 		return 0;
 	}
 	return -EPROTONOSUPPORT;
@@ -182,10 +280,10 @@ int metadata_cmd_decode(const void *data, size_t len, struct metadata_cmd *ret)
 	if (c.err)
 		return -EBADMSG;
 	if (version != METADATA_CMD_VERSION || cmd.kind < METADATA_NOOP ||
-	    cmd.kind > METADATA_PERMS)
+	    cmd.kind > METADATA_CREATE_INTERNAL)
 		return -EPROTONOSUPPORT;
-	if (cmd.kind != METADATA_NOOP && cmd.kind != METADATA_BROKER)
-		metadata_get_id(&c, cmd.topic_id);
+	if (has_id(cmd.kind))
+		metadata_get_id(&c, metadata_kind_is_group(cmd.kind) ? cmd.group_id : cmd.topic_id);
 	err = get_payload(&c, &cmd);
 	if (err)
 		return err;
@@ -210,6 +308,26 @@ const char *metadata_kind_name(enum metadata_kind kind)
 		return "config";
 	case METADATA_PERMS:
 		return "perms";
+	case METADATA_GROUP_CREATE:
+		return "group-create";
+	case METADATA_GROUP_DELETE:
+		return "group-delete";
+	case METADATA_GROUP_CONFIG:
+		return "group-config";
+	case METADATA_GROUP_PERMS:
+		return "group-perms";
+	case METADATA_CREATE_INTERNAL:
+		return "create-internal";
 	}
 	return "unknown";
+}
+
+const uint8_t *metadata_cmd_id(const struct metadata_cmd *cmd)
+{
+	return metadata_kind_is_group(cmd->kind) ? cmd->group_id : cmd->topic_id;
+}
+
+bool metadata_kind_is_group(enum metadata_kind kind)
+{
+	return kind >= METADATA_GROUP_CREATE && kind <= METADATA_GROUP_PERMS;
 }

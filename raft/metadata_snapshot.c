@@ -1,7 +1,7 @@
 /*
  * Snapshots of the metadata. All numbers little-endian; str8 is a length byte and so many bytes.
  *
- *   "TFMD", u32 version (1), u64 length of the payload, payload, u64 XXH3-64 of all before
+ *   "TFMD", u32 version (2), u64 length of the payload, payload, u64 XXH3-64 of all before
  *
  * The payload:
  *   16 cluster id, u64 applied index, u64 term, u64 generation
@@ -13,7 +13,13 @@
  *       u32 node, 16 directory id, u64 incarnation, i64 registered, str8 address, str8 rack
  *   u32 count, forwarders in the order of directory ids:
  *       16 directory id, u64 incarnation, u64 last index, u64 floor, u32 count, answers:
- *           u64 number, i32 errno, 16 topic id, u16 length, sentence
+ *           u64 number, i32 errno, 16 id of topic or group, u16 length, sentence
+ *   u32 count, groups in the order of names:
+ *       str8 name, 16 id, u32 uid, u32 gid, u16 mode,
+ *       i64 created, i64 config changed, i64 permissions changed,
+ *       u8 count, own settings likewise
+ *
+ * Version 1 had no groups, and ended with the forwarders; it is still read.
  *
  * One state has one encoding. The decoder believes nothing but the checksum's arithmetic: orders,
  * bounds and clashes are checked again, so that a wrong snapshot is -EBADMSG and never a broken
@@ -25,7 +31,7 @@
 #include <errno.h>
 
 #define SNAPSHOT_MAGIC 0x444d4654U /* "TFMD" */
-#define SNAPSHOT_VERSION 1
+#define SNAPSHOT_VERSION 2
 #define SNAPSHOT_HEAD_LEN 16
 #define SNAPSHOT_SUM_LEN 8
 
@@ -60,6 +66,32 @@ static void put_topic(struct buf *out, const struct metadata_topic *t)
 	}
 }
 
+static void put_group(struct buf *out, const struct metadata_group *g)
+{
+	metadata_put_str(out, g->name);
+	buf_put(out, g->id, 16);
+	buf_put_le32(out, g->uid);
+	buf_put_le32(out, g->gid);
+	buf_put_le16(out, g->mode);
+	buf_put_le64(out, (uint64_t)g->created_ms);
+	buf_put_le64(out, (uint64_t)g->config_ms);
+	buf_put_le64(out, (uint64_t)g->perms_ms);
+	buf_put_u8(out, (uint8_t)__builtin_popcount(g->own.set));
+	for (unsigned i = 0; i < GROUP_SETTING_CNT; i++) {
+		struct group_change c = { .setting = (enum group_setting)i };
+
+		if (!(g->own.set >> i & 1))
+			continue;
+		if (group_setting_table[i].type == SETTING_TEXT) {
+			c.text = g->own.dlq;
+			c.text_len = strlen(c.text);
+		} else {
+			c.num = setting_get_num(&group_setting_table[i], &g->own);
+		}
+		metadata_put_group_change(out, &c);
+	}
+}
+
 static void put_forwarder(struct buf *out, const struct metadata_forwarder *f)
 {
 	buf_put(out, f->directory_id, 16);
@@ -73,7 +105,7 @@ static void put_forwarder(struct buf *out, const struct metadata_forwarder *f)
 
 		buf_put_le64(out, a->number);
 		buf_put_le32(out, (uint32_t)a->err);
-		buf_put(out, a->topic_id, 16);
+		buf_put(out, a->id, 16);
 		buf_put_le16(out, (uint16_t)len);
 		buf_put(out, a->sentence, len);
 	}
@@ -90,9 +122,9 @@ void metadata_encode(const struct metadata *md, struct buf *out)
 	buf_put_le64(out, md->applied_index);
 	buf_put_le64(out, md->applied_term);
 	buf_put_le64(out, md->generation);
-	buf_put_le32(out, md->topic_cnt);
-	for (uint32_t i = 0; i < md->topic_cnt; i++)
-		put_topic(out, md->topics[i]);
+	buf_put_le32(out, metadata_topic_cnt(md));
+	for (uint32_t i = 0; i < metadata_topic_cnt(md); i++)
+		put_topic(out, metadata_topic_at(md, i));
 	buf_put_le32(out, md->broker_cnt);
 	for (uint32_t i = 0; i < md->broker_cnt; i++) {
 		const struct metadata_broker *b = &md->brokers[i];
@@ -107,6 +139,9 @@ void metadata_encode(const struct metadata *md, struct buf *out)
 	buf_put_le32(out, md->forwarder_cnt);
 	for (uint32_t i = 0; i < md->forwarder_cnt; i++)
 		put_forwarder(out, md->forwarders[i]);
+	buf_put_le32(out, metadata_group_cnt(md));
+	for (uint32_t i = 0; i < metadata_group_cnt(md); i++)
+		put_group(out, metadata_group_at(md, i));
 	if (out->err)
 		return;
 	buf_set_le64(out, start + 8, out->len - start - SNAPSHOT_HEAD_LEN);
@@ -114,10 +149,9 @@ void metadata_encode(const struct metadata *md, struct buf *out)
 }
 
 /* Whether put_topic() would write it so: a text has no number, a number no text. */
-static bool is_canonical(const struct topic_change *change)
+static bool is_canonical(const struct setting *s, int64_t num, size_t text_len)
 {
-	return topic_settings[change->setting].type == SETTING_TEXT ? !change->num
-								    : !change->text_len;
+	return s->type == SETTING_TEXT ? !num : !text_len;
 }
 
 static int get_own(struct cursor *c, struct metadata_topic *t)
@@ -133,8 +167,10 @@ static int get_own(struct cursor *c, struct metadata_topic *t)
 
 		if (err)
 			return err;
-		if (change.reset || !is_canonical(&change) ||
-		    topic_change_check(&change, sentence) || t->own.set >> change.setting ||
+		if (change.reset ||
+		    !is_canonical(&topic_settings[change.setting], change.num, change.text_len) ||
+		    metadata_check_change(t->name, &change, sentence) ||
+		    t->own.set >> change.setting ||
 		    (change.setting == TOPIC_NUM_PARTITIONS && change.num != t->partition_cnt))
 			return -EBADMSG;
 		topic_config_put(&t->own, &change);
@@ -163,12 +199,65 @@ static int get_topic(struct cursor *c, struct metadata *md)
 	if (!err && (c->err || metadata_check_name(t->name, sentence) || metadata_is_zero(t->id) ||
 		     !t->partition_cnt || t->partition_cnt > PARTITION_CNT_MAX || t->mode > 07777 ||
 		     metadata_clash(md, t->name) || metadata_find_topic_id(md, t->id) ||
-		     metadata_topic_after(md, t->name) != md->topic_cnt))
+		     metadata_topic_after(md, t->name) != metadata_topic_cnt(md)))
 		err = -EBADMSG;
 	if (err)
 		metadata_free_topic(t);
 	else
 		metadata_link_topic(md, t);
+	return err;
+}
+
+static int get_group_own(struct cursor *c, struct metadata_group *g)
+{
+	char sentence[SENTENCE_MAX];
+	unsigned cnt = cur_get_u8(c);
+
+	if (cnt > GROUP_SETTING_CNT)
+		return -EBADMSG;
+	for (unsigned i = 0; i < cnt; i++) {
+		struct group_change change;
+		int err = metadata_get_group_change(c, &change);
+
+		if (err)
+			return err;
+		if (change.reset ||
+		    !is_canonical(&group_setting_table[change.setting], change.num, change.text_len) ||
+		    group_change_check(&change, sentence) || g->own.set >> change.setting)
+			return -EBADMSG;
+		group_config_put(&g->own, &change);
+		if (!(g->own.set >> change.setting))
+			return -EBADMSG;
+	}
+	return 0;
+}
+
+static int get_group(struct cursor *c, struct metadata *md)
+{
+	struct metadata_group *g = metadata_alloc(1, sizeof(*g));
+	char sentence[SENTENCE_MAX];
+	int err;
+
+	metadata_get_str(c, GROUP_NAME_MAX, g->name);
+	metadata_get_id(c, g->id);
+	g->uid = cur_get_le32(c);
+	g->gid = cur_get_le32(c);
+	g->mode = cur_get_le16(c);
+	g->created_ms = (int64_t)cur_get_le64(c);
+	g->config_ms = (int64_t)cur_get_le64(c);
+	g->perms_ms = (int64_t)cur_get_le64(c);
+	err = get_group_own(c, g);
+	if (!err &&
+	    (c->err || metadata_check_group_name(g->name, sentence) || metadata_is_zero(g->id) ||
+	     g->mode > 07777 || group_changes_fit(g->name, &g->own, NULL, 0, sentence) ||
+	     metadata_find_group_id(md, g->id) ||
+	     (metadata_group_cnt(md) &&
+	      strcmp(metadata_group_at(md, metadata_group_cnt(md) - 1)->name, g->name) >= 0)))
+		err = -EBADMSG;
+	if (err)
+		metadata_free_group(g);
+	else
+		metadata_link_group(md, g);
 	return err;
 }
 
@@ -197,11 +286,11 @@ static int get_answer(struct cursor *c, struct metadata_forwarder *f)
 	uint64_t number = cur_get_le64(c);
 	int32_t err = (int32_t)cur_get_le32(c);
 	char sentence[SENTENCE_MAX];
-	uint8_t topic_id[16];
+	uint8_t id[16];
 	const char *text;
 	size_t len;
 
-	metadata_get_id(c, topic_id);
+	metadata_get_id(c, id);
 	len = cur_get_le16(c);
 	text = cur_get(c, len);
 	if (c->err || len >= SENTENCE_MAX || memchr(text, '\0', len) || err > 0 || err < -4095)
@@ -211,7 +300,7 @@ static int get_answer(struct cursor *c, struct metadata_forwarder *f)
 	for (uint32_t i = 0; i < f->answer_cnt; i++)
 		if (f->answers[i].number == number)
 			return -EBADMSG;
-	metadata_put_answer(f, number, err, topic_id, sentence);
+	metadata_put_answer(f, number, err, id, sentence);
 	return 0;
 }
 
@@ -258,7 +347,8 @@ static int get_list(struct cursor *c, struct metadata *md, uint32_t max,
 }
 
 /* Checks what stands around the payload and points the cursor at it. */
-static int open_envelope(const uint8_t *data, size_t len, struct cursor *ret_payload)
+static int open_envelope(const uint8_t *data, size_t len, uint32_t *ret_version,
+			 struct cursor *ret_payload)
 {
 	struct cursor c;
 	uint32_t magic, version;
@@ -276,6 +366,7 @@ static int open_envelope(const uint8_t *data, size_t len, struct cursor *ret_pay
 	    payload_len != len - SNAPSHOT_HEAD_LEN - SNAPSHOT_SUM_LEN ||
 	    le64_load(data + len - SNAPSHOT_SUM_LEN) != hash_xxh3(data, len - SNAPSHOT_SUM_LEN))
 		return -EBADMSG;
+	*ret_version = version;
 	cur_init(ret_payload, data + SNAPSHOT_HEAD_LEN, payload_len);
 	return 0;
 }
@@ -285,7 +376,8 @@ int metadata_decode(const void *data, size_t len, struct metadata **ret)
 	struct metadata *md;
 	struct cursor c;
 	uint8_t cluster_id[16];
-	int err = open_envelope(data, len, &c);
+	uint32_t version;
+	int err = open_envelope(data, len, &version, &c);
 
 	if (err)
 		return err;
@@ -301,6 +393,8 @@ int metadata_decode(const void *data, size_t len, struct metadata **ret)
 		err = get_list(&c, md, METADATA_BROKER_MAX, get_broker);
 	if (!err)
 		err = get_list(&c, md, METADATA_FORWARDER_MAX, get_forwarder);
+	if (!err && version > 1)
+		err = get_list(&c, md, GROUP_CNT_MAX, get_group);
 	if (!err && (c.err || cur_left(&c)))
 		err = -EBADMSG;
 	if (err)

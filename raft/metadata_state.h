@@ -1,27 +1,16 @@
 /*
- * What the files of the metadata state machine share (metadata.c, metadata_snapshot.c). Nobody else
- * includes this.
- *
- * Topics stand in an array in the order of names, for listings, and in two hash tables (open
- * addressing, linear probing): by name with "." and "_" taken as one letter, so that a clash is a
- * hit there, and by id.
+ * What the files of the metadata state machine share (metadata.c, metadata_check.c,
+ * metadata_forwarder.c, metadata_snapshot.c). Nobody else includes this.
  */
 #ifndef TOPICFS_RAFT_METADATA_STATE_H
 #define TOPICFS_RAFT_METADATA_STATE_H
 
 #include "raft/metadata.h"
 
-enum topic_key { KEY_NAME, KEY_ID, KEY_CNT };
-
-struct topic_table {
-	struct metadata_topic **slots; /* NULL: free; owned array, borrowed topics */
-	uint32_t cap;		       /* a power of two, more than twice the topics; or 0 */
-};
-
 struct metadata_answer {
 	uint64_t number;
 	int32_t err;
-	uint8_t topic_id[16];
+	uint8_t id[16]; /* of the topic or the group */
 	char *sentence; /* owned; NULL: "" */
 };
 
@@ -37,9 +26,7 @@ struct metadata_forwarder {
 struct metadata {
 	uint8_t cluster_id[16];
 	uint64_t applied_index, applied_term, generation;
-	struct metadata_topic **topics; /* in order of names; owned */
-	uint32_t topic_cnt, topic_cap;
-	struct topic_table tables[KEY_CNT];
+	struct catalog topics, groups;	 /* own what stands in them */
 	struct metadata_broker *brokers; /* in order of node ids */
 	uint32_t broker_cnt;
 	struct metadata_forwarder **forwarders; /* in order of directory ids */
@@ -48,19 +35,39 @@ struct metadata {
 
 /* Zeroed memory; stops the process where there is none. */
 void *metadata_alloc(size_t cnt, size_t size);
-/* Whether a name may stand in the state. 0, -EINVAL, -ENAMETOOLONG with a sentence. */
+/*
+ * Whether a name may stand in the state. 0, -EINVAL, -ENAMETOOLONG with a sentence; that of a topic
+ * of the broker's own may.
+ */
 MUST_CHECK int metadata_check_name(const char *name, char ret_sentence[SENTENCE_MAX]);
+MUST_CHECK int metadata_check_group_name(const char *name, char ret_sentence[SENTENCE_MAX]);
+/* Whether a topic of that name may have the setting. 0 or -EINVAL with a sentence. */
+MUST_CHECK int metadata_check_change(const char *topic, const struct topic_change *change,
+				     char ret_sentence[SENTENCE_MAX]);
 /* The topic whose name clashes with this one (or is this one), or NULL. */
 struct metadata_topic *metadata_clash(const struct metadata *md, const char *name);
-/* Puts a topic whose name and id are checked into array and tables. Takes it. */
+/* The topic of that id, or NULL; the group. */
+struct metadata_topic *metadata_topic(const struct metadata *md, const uint8_t id[16]);
+struct metadata_group *metadata_group(const struct metadata *md, const uint8_t id[16]);
+/* Puts a topic, or a group, whose name and id are checked into its catalog. Takes it. */
 void metadata_link_topic(struct metadata *md, struct metadata_topic *t);
+void metadata_link_group(struct metadata *md, struct metadata_group *g);
 void metadata_free_topic(struct metadata_topic *t);
+void metadata_free_group(struct metadata_group *g);
 /* A place for a broker, or a forwarder, at its index in the order; zeroed. */
 struct metadata_broker *metadata_insert_broker(struct metadata *md, uint32_t node);
 struct metadata_forwarder *metadata_insert_forwarder(struct metadata *md, const uint8_t id[16]);
 /* Remembers an answer; the oldest goes where there is no room. */
 void metadata_put_answer(struct metadata_forwarder *f, uint64_t number, int err,
-			 const uint8_t topic_id[16], const char *sentence);
+			 const uint8_t id[16], const char *sentence);
+/*
+ * The forwarder to whom the answer will be given, or NULL where the command is answered without
+ * being applied: *ret says how, then (err, repeated, sentence; ret_id).
+ */
+struct metadata_forwarder *metadata_admit(struct metadata *md, const struct metadata_origin *origin,
+					  uint64_t index, struct metadata_result *ret,
+					  uint8_t ret_id[16]);
+void metadata_free_forwarder(struct metadata_forwarder *f);
 bool metadata_is_zero(const uint8_t id[16]);
 
 #endif

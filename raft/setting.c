@@ -13,19 +13,6 @@ static int shown(size_t len)
 	return (int)MIN(len, (size_t)NAME_SHOWN_MAX);
 }
 
-int sentence_refuse(char ret_sentence[SENTENCE_MAX], const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(ret_sentence, SENTENCE_MAX, fmt, ap);
-	va_end(ap);
-	for (char *c = ret_sentence; *c; c++)
-		if (*c < ' ' || *c == 0x7f)
-			*c = '?';
-	return -EINVAL;
-}
-
 /* Strict: an optional minus and digits, nothing else. */
 static bool parse_num(const char *text, size_t len, int64_t *ret)
 {
@@ -47,12 +34,17 @@ static bool parse_num(const char *text, size_t len, int64_t *ret)
 	return true;
 }
 
+static bool is_offered(const struct setting *s, unsigned i)
+{
+	return s->choices[i] && (!s->offered_cnt || i < s->offered_cnt);
+}
+
 static bool parse_choice(const struct setting *s, const char *text, size_t len, int64_t *ret)
 {
-	for (int i = 0; s->choices[i]; i++) {
+	for (unsigned i = 0; is_offered(s, i); i++) {
 		if (strlen(s->choices[i]) != len || memcmp(s->choices[i], text, len))
 			continue;
-		*ret = i;
+		*ret = (int64_t)i;
 		return true;
 	}
 	return false;
@@ -125,9 +117,9 @@ void setting_print_bounds(const struct setting *s, struct buf *out)
 			buf_printf(out, "%" PRId64 " to %" PRId64, s->min, s->max);
 		break;
 	case SETTING_CHOICE:
-		for (int i = 0; s->choices[i]; i++)
+		for (unsigned i = 0; is_offered(s, i); i++)
 			buf_printf(out, "%s%s", i ? " | " : "", s->choices[i]);
-		if (!s->choices[1])
+		if (!is_offered(s, 1))
 			buf_put_str(out, " only");
 		break;
 	case SETTING_TEXT:
@@ -198,6 +190,27 @@ const char *setting_nearest(const struct setting *table, size_t cnt, const char 
 		nearest = table[i].name;
 	}
 	return nearest;
+}
+
+int setting_refuse_unknown(const struct setting *table, size_t cnt,
+			   const struct setting_refusal *refusals, size_t refusal_cnt,
+			   const char *name, size_t len, char ret_sentence[SENTENCE_MAX])
+{
+	const struct setting_refusal *r =
+		setting_find_refusal(refusals, refusal_cnt, name, len, "", 0);
+	const char *nearest;
+
+	if (r)
+		return sentence_refuse(ret_sentence, "%s: %s", r->name, r->why);
+	nearest = setting_nearest(table, cnt, name, len);
+	if (nearest)
+		return sentence_refuse(ret_sentence,
+				       "unknown setting \"%.*s\"; settings are listed by cat config"
+				       " (did you mean \"%s\"?)",
+				       shown(len), name, nearest);
+	return sentence_refuse(ret_sentence,
+			       "unknown setting \"%.*s\"; settings are listed by cat config",
+			       shown(len), name);
 }
 
 static bool is_space(char c)

@@ -1,5 +1,6 @@
 /*
- * Settings with names: what topics (raft/topic_config.h) and the broker (daemon/config.h) share.
+ * Settings with names: what topics (raft/topic_config.h), groups (raft/group_config.h) and the
+ * broker (daemon/config.h) share.
  *
  * A table of struct setting describes the settings; their values live in a struct of int64_t
  * fields (and char * for texts) at setting->field. Text comes from people: what does not parse is
@@ -10,9 +11,7 @@
 
 #include "daemon/base/assert.h"
 #include "daemon/base/buf.h"
-
-/* Room for a sentence with its NUL. A longer one is cut. */
-#define SENTENCE_MAX 320
+#include "daemon/base/sentence.h"
 
 enum setting_type {
 	SETTING_NUM,	/* a decimal number from min to max */
@@ -27,6 +26,7 @@ struct setting {
 	const char *const *choices; /* ends with NULL */
 	size_t field;		    /* offset of the value in the owner's struct */
 	const char *help;	    /* one line, ends without a full stop */
+	unsigned offered_cnt;	    /* CHOICE: people may give so many of the first; 0: all */
 };
 
 /* A name or a value that is known but refused, and why. */
@@ -35,12 +35,6 @@ struct setting_refusal {
 	const char *value; /* NULL: every value */
 	const char *why;   /* follows "NAME: " or "NAME=VALUE: " */
 };
-
-/*
- * Writes the sentence (bytes that are no printable text become '?') and returns -EINVAL, so that a
- * parser can say `return sentence_refuse(...)`.
- */
-int sentence_refuse(char ret_sentence[SENTENCE_MAX], const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /*
  * Parses the len bytes of a value of NUM or CHOICE; of TEXT only the length is checked and *ret is
@@ -60,6 +54,14 @@ int setting_find(const struct setting *table, size_t cnt, const char *name, size
 const struct setting_refusal *setting_find_refusal(const struct setting_refusal *table, size_t cnt,
 						   const char *name, size_t name_len,
 						   const char *value, size_t value_len);
+
+/*
+ * The sentence for a name that is not in the table: why it is refused, or which name may have been
+ * meant. -EINVAL.
+ */
+int setting_refuse_unknown(const struct setting *table, size_t cnt,
+			   const struct setting_refusal *refusals, size_t refusal_cnt,
+			   const char *name, size_t len, char ret_sentence[SENTENCE_MAX]);
 
 /*
  * How far apart two names are: insertions, deletions, changes and swaps of neighbours. Names

@@ -1,3 +1,4 @@
+#include "daemon/base/fund.h"
 #include "raft/topic_config.h"
 
 #include <errno.h>
@@ -9,7 +10,7 @@
 
 static const char *const acks_choices[] = { "0", "1", "all", NULL };
 static const char *const timestamp_choices[] = { "CreateTime", "LogAppendTime", NULL };
-static const char *const cleanup_choices[] = { "delete", NULL };
+static const char *const cleanup_choices[] = { "delete", "compact", NULL };
 static const char *const compression_choices[] = { "uncompressed", NULL };
 static const char *const false_choices[] = { "false", NULL };
 
@@ -78,7 +79,7 @@ const struct setting topic_settings[TOPIC_SETTING_CNT] = {
 			" the order of those keys is given up" },
 	[TOPIC_CLEANUP_POLICY] = {
 		.name = "cleanup.policy", .type = SETTING_CHOICE, .choices = cleanup_choices,
-		.def = 0, FIELD(cleanup_policy),
+		.offered_cnt = 1, .def = CLEANUP_DELETE, FIELD(cleanup_policy),
 		.help = "What is done with old segments" },
 	[TOPIC_DELETE_RETENTION_MS] = {
 		.name = "delete.retention.ms", .type = SETTING_NUM, .min = 0, .max = INT64_MAX,
@@ -162,26 +163,6 @@ const char *topic_setting_broker_name(enum topic_setting s)
 	return broker_names[s] ? broker_names[s] : "";
 }
 
-static int refuse_unknown(const struct setting_line *l, char ret_sentence[SENTENCE_MAX])
-{
-	const struct setting_refusal *r =
-		setting_find_refusal(refusals, ARRAY_CNT(refusals), l->name, l->name_len, "", 0);
-	const char *nearest;
-	int name_len = (int)MIN(l->name_len, (size_t)64);
-
-	if (r)
-		return sentence_refuse(ret_sentence, "%s: %s", r->name, r->why);
-	nearest = setting_nearest(topic_settings, TOPIC_SETTING_CNT, l->name, l->name_len);
-	if (nearest)
-		return sentence_refuse(ret_sentence,
-				       "unknown setting \"%.*s\"; settings are listed by cat config"
-				       " (did you mean \"%s\"?)",
-				       name_len, l->name, nearest);
-	return sentence_refuse(ret_sentence,
-			       "unknown setting \"%.*s\"; settings are listed by cat config",
-			       name_len, l->name);
-}
-
 /* A list without empty items: "a,,b" would be a hot empty key, which nobody means. */
 static int check_hot_keys(const char *text, size_t len, char ret_sentence[SENTENCE_MAX])
 {
@@ -208,7 +189,9 @@ static int parse_line(const struct setting_line *l, const struct topic_config *d
 	int err;
 
 	if (idx < 0)
-		return refuse_unknown(l, ret_sentence);
+		return setting_refuse_unknown(topic_settings, TOPIC_SETTING_CNT, refusals,
+					      ARRAY_CNT(refusals), l->name, l->name_len,
+					      ret_sentence);
 	r = setting_find_refusal(refusals, ARRAY_CNT(refusals), l->name, l->name_len, l->value,
 				 l->value_len);
 	if (r)
@@ -288,10 +271,8 @@ void topic_config_put(struct topic_config *own, const struct topic_change *chang
 		reset |= !change->text_len;
 		free(own->hot_keys);
 		own->hot_keys = NULL;
-		if (!reset) {
-			own->hot_keys = strndup(change->text, change->text_len);
-			ASSERT(own->hot_keys);
-		}
+		if (!reset)
+			own->hot_keys = fund_strndup(change->text, change->text_len);
 	} else if (change->setting != TOPIC_NUM_PARTITIONS) {
 		*setting_num(s, own) = reset ? 0 : change->num;
 	}

@@ -42,6 +42,8 @@ enum topic_setting {
 };
 
 enum topic_acks { ACKS_0, ACKS_1, ACKS_ALL };
+/* Only topics of the broker's own are compacted: metadata_check() sees to it. */
+enum topic_cleanup { CLEANUP_DELETE, CLEANUP_COMPACT };
 enum topic_timestamp_type { TIMESTAMP_CREATE, TIMESTAMP_LOG_APPEND };
 
 /* Bytes of hot.keys: a list for people, looked through at each keyed record. */
@@ -59,8 +61,9 @@ struct topic_config {
 	int64_t timestamp_type;					 /* enum topic_timestamp_type */
 	int64_t timestamp_before_max_ms, timestamp_after_max_ms; /* INT64_MAX: no bound */
 	int64_t index_interval_bytes;
-	char *hot_keys; /* "a,b", without empty items; NULL: none */
-	int64_t cleanup_policy, delete_retention_ms, file_delete_delay_ms;
+	char *hot_keys;		/* "a,b", without empty items; NULL: none */
+	int64_t cleanup_policy; /* enum topic_cleanup */
+	int64_t delete_retention_ms, file_delete_delay_ms;
 	int64_t compression_type, unclean_leader_election;
 };
 

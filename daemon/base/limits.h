@@ -30,6 +30,15 @@ static_assert(ATOMIC_WRITE_MAX == 255 * 4096, "255 pages");
 #define TOPIC_DIR_MAX 272
 #define TOPIC_CNT_MAX (1U << 16)
 #define PARTITION_CNT_MAX (1U << 16)
+/* The same for consumer groups: their names may be parts of topics' names (GROUP.dlq). */
+#define GROUP_NAME_MAX TOPIC_NAME_MAX
+#define GROUP_CNT_MAX (1U << 16)
+/* Of session.timeout.ms and the like: shorter ones would expel members that merely wait for a
+ * processor. */
+#define GROUP_TIMEOUT_MIN_MS 100
+/* Topics that one member subscribes by name, and bytes of a pattern instead. */
+#define GROUP_TOPIC_MAX 1024U
+#define GROUP_PATTERN_MAX 1024U
 /* Largest name that the mount resolves (NAME_MAX of Linux). */
 #define NODE_NAME_MAX 255
 

@@ -1,5 +1,7 @@
 #include "daemon/base/name.h"
 
+#include "daemon/base/utf8.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -9,7 +11,7 @@ static bool is_topic_char(char c)
 	       c == '.' || c == '_' || c == '-';
 }
 
-static int check(const char *name, size_t len)
+int topic_name_check_len(const char *name, size_t len)
 {
 	if (len > TOPIC_NAME_MAX)
 		return -ENAMETOOLONG;
@@ -24,7 +26,7 @@ static int check(const char *name, size_t len)
 
 int topic_name_check(const char *name)
 {
-	return check(name, strlen(name));
+	return topic_name_check_len(name, strlen(name));
 }
 
 bool topic_name_collides(const char *a, const char *b)
@@ -36,13 +38,47 @@ bool topic_name_collides(const char *a, const char *b)
 	return *a == *b;
 }
 
+bool topic_name_is_internal(const char *name)
+{
+	static const char *const names[] = { "__cluster_metadata", "__consumer_offsets",
+					     "__transaction_state" };
+
+	for (size_t i = 0; i < ARRAY_CNT(names); i++) {
+		if (topic_name_collides(name, names[i]))
+			return true;
+	}
+	return false;
+}
+
+int group_name_check(const char *name)
+{
+	const uint8_t *p = (const uint8_t *)name;
+	size_t len = strlen(name);
+
+	if (len > GROUP_NAME_MAX)
+		return -ENAMETOOLONG;
+	if (!len || !strcmp(name, ".") || !strcmp(name, ".."))
+		return -EINVAL;
+	while (len) {
+		size_t cnt = utf8_char_len(p, len);
+
+		/* U+0080 to U+009F steer terminals as ESC does. */
+		if (!cnt || *p < ' ' || *p == 0x7f || *p == '/' || (*p == 0xc2 && p[1] < 0xa0))
+			return -EINVAL;
+		p += cnt;
+		len -= cnt;
+	}
+	return 0;
+}
+
 int name_split_partition(const char *name, char ret_topic[TOPIC_NAME_MAX + 1],
 			 uint32_t *ret_partition)
 {
 	const char *dash = strrchr(name, '-');
 	uint32_t partition = 0;
 
-	if (!dash || check(name, (size_t)(dash - name)) || !dash[1] || (dash[1] == '0' && dash[2]))
+	if (!dash || topic_name_check_len(name, (size_t)(dash - name)) || !dash[1] ||
+	    (dash[1] == '0' && dash[2]))
 		return -EINVAL;
 	for (const char *p = dash + 1; *p; p++) {
 		if (*p < '0' || *p > '9')

@@ -383,12 +383,28 @@ int plog_offset_to_pos(struct plog *p, int64_t offset, uint64_t *ret_pos)
 	return r;
 }
 
+/* The record of the batch that holds position pos. */
+static uint32_t record_at(const struct batch *b, uint64_t pos)
+{
+	uint32_t lo = 0, hi = b->head.cnt;
+
+	while (hi - lo > 1) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (b->value_pos[mid] <= pos - b->head.plain_pos)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
 int plog_pos_to_offset(struct plog *p, uint64_t pos, int64_t *ret_offset)
 {
 	struct want w = { .kind = WANT_POS, .pos = pos };
 	const struct batch *b;
 	struct found f;
-	uint32_t idx, lo = 0, hi;
+	uint32_t idx;
 	int r;
 
 	if (pos >= p->end_pos) {
@@ -410,18 +426,69 @@ int plog_pos_to_offset(struct plog *p, uint64_t pos, int64_t *ret_offset)
 		return 0;
 	}
 	r = decode(p, &f, &b);
+	if (!r)
+		*ret_offset = b->head.base_offset + record_at(b, pos);
+	return r;
+}
+
+/* The begin of a granule in (from, to], where one is near to `to`: most answers need no more. */
+static bool cut_by_index(const struct segment *seg, uint64_t from, uint64_t to, uint64_t *ret_pos,
+			 int64_t *ret_off)
+{
+	const struct index_entry *e;
+	uint64_t pos;
+
+	if (!seg->index.cnt || to <= seg->base_pos)
+		return false;
+	e = &seg->index.entries[index_find_pos(&seg->index, to - seg->base_pos)];
+	pos = seg->base_pos + e->plain_pos;
+	if (pos > to || pos <= from || to - pos > (to - from) / 4)
+		return false;
+	*ret_pos = pos;
+	*ret_off = seg->base_offset + e->offset;
+	return true;
+}
+
+int plog_cut(struct plog *p, uint64_t from, int64_t from_off, uint64_t to, uint64_t *ret_pos,
+	     int64_t *ret_off)
+{
+	struct want w = { .kind = WANT_POS, .pos = to };
+	const struct batch *b;
+	struct found f;
+	uint32_t idx, i;
+	int r;
+
+	PRE(from >= p->start_pos && from < to && to <= p->end_pos);
+	*ret_pos = to;
+	*ret_off = p->next_offset;
+	if (to == p->end_pos)
+		return 0;
+	r = plog_describe(p);
+	if (!r)
+		r = plog_seg_of_pos(p, to, &idx);
+	if (!r)
+		r = segment_index(p->segs[idx], p->segs[idx]->meta_len);
+	if (r || cut_by_index(p->segs[idx], from, to, ret_pos, ret_off))
+		return r;
+	r = find(p, idx, &w, &f);
+	if (r <= 0)
+		return r;
+	*ret_off = f.head.base_offset;
+	if (f.head.plain_pos >= to) /* or a gap begins there */
+		return 0;
+	*ret_pos = f.head.plain_pos;
+	if (f.head.plain_pos > from && to - f.head.plain_pos <= (to - from) / 4)
+		return 0;
+	r = decode(p, &f, &b);
 	if (r)
 		return r;
-	hi = b->head.cnt;
-	while (hi - lo > 1) {
-		uint32_t mid = lo + (hi - lo) / 2;
-
-		if (b->value_pos[mid] <= pos - b->head.plain_pos)
-			lo = mid;
-		else
-			hi = mid;
+	i = record_at(b, to);
+	*ret_pos = b->head.plain_pos + b->value_pos[i];
+	*ret_off = b->head.base_offset + i;
+	if (*ret_pos <= from) {
+		*ret_pos = from;
+		*ret_off = from_off;
 	}
-	*ret_offset = b->head.base_offset + lo;
 	return 0;
 }
 

@@ -27,3 +27,20 @@ void record_header_put(struct buf *b, const void *name, uint32_t name_len, const
 	if (value_len != RECORD_NULL)
 		buf_put(b, value, value_len);
 }
+
+int record_copy(struct record *r, struct buf *b)
+{
+	size_t key_len = r->key_len == RECORD_NULL ? 0 : r->key_len, start = b->len;
+	size_t value_len = r->value_len == RECORD_NULL ? 0 : r->value_len;
+	int err = buf_reserve(b, key_len + value_len + r->headers_len);
+
+	if (err)
+		return err;
+	buf_put(b, r->value, value_len);
+	buf_put(b, r->key, key_len);
+	buf_put(b, r->headers, r->headers_len);
+	r->value = b->data + start;
+	r->key = r->value + value_len;
+	r->headers = r->key + key_len;
+	return 0;
+}

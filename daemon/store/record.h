@@ -35,6 +35,9 @@ struct record {
 MUST_CHECK int record_header_next(struct cursor *c, const uint8_t **ret_name,
 				  uint32_t *ret_name_len, const uint8_t **ret_value,
 				  uint32_t *ret_value_len);
+/* Copies the record's bytes to the end of b, and lets it borrow them there (until b is changed).
+ * -ENOMEM. */
+MUST_CHECK int record_copy(struct record *r, struct buf *b);
 /* Appends one header in stored form. value_len may be RECORD_NULL. */
 void record_header_put(struct buf *b, const void *name, uint32_t name_len, const void *value,
 		       uint32_t value_len);

@@ -587,15 +587,13 @@ int store_append_lines(struct store *s, struct plog *p, int64_t now_ms, const st
 	return err;
 }
 
-int store_append_records(struct store *s, struct plog *p, int64_t now_ms, const struct record *recs,
-			 uint32_t cnt, const struct plog_producer *producer,
-			 struct plog_appended *ret)
+static int append_records(struct store *s, struct plog *p, int64_t now_ms,
+			  const struct record *recs, uint32_t cnt,
+			  const struct plog_producer *producer, struct plog_appended *ret)
 {
 	size_t len = FORMAT_BATCH_LEN;
-	int err = s->failed ? -EIO : space_check(s);
+	int err = plog_append_records(p, now_ms, recs, cnt, producer, ret);
 
-	if (!err)
-		err = plog_append_records(p, now_ms, recs, cnt, producer, ret);
 	if (err)
 		return err;
 	for (uint32_t i = 0; i < cnt; i++)
@@ -604,6 +602,21 @@ int store_append_records(struct store *s, struct plog *p, int64_t now_ms, const 
 		       (recs[i].key_len == RECORD_NULL ? 0 : recs[i].key_len);
 	part_appended(s, p, len, now_ms);
 	return 0;
+}
+
+int store_append_records(struct store *s, struct plog *p, int64_t now_ms, const struct record *recs,
+			 uint32_t cnt, const struct plog_producer *producer,
+			 struct plog_appended *ret)
+{
+	int err = s->failed ? -EIO : space_check(s);
+
+	return err ? err : append_records(s, p, now_ms, recs, cnt, producer, ret);
+}
+
+int store_append_internal(struct store *s, struct plog *p, int64_t now_ms,
+			  const struct record *recs, uint32_t cnt, struct plog_appended *ret)
+{
+	return s->failed ? -EIO : append_records(s, p, now_ms, recs, cnt, NULL, ret);
 }
 
 bool store_has_event(const struct store *s)

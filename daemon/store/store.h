@@ -103,6 +103,10 @@ MUST_CHECK int store_append_records(struct store *s, struct plog *p, int64_t now
 				    const struct record *recs, uint32_t cnt,
 				    const struct plog_producer *producer,
 				    struct plog_appended *ret);
+/* The broker's own records: the same past the disk reserve, which is kept for them. */
+MUST_CHECK int store_append_internal(struct store *s, struct plog *p, int64_t now_ms,
+				     const struct record *recs, uint32_t cnt,
+				     struct plog_appended *ret);
 /* -ENOSPC where the reserve is reached, else 0. For checking before a write that touches several
  * partitions. */
 MUST_CHECK int store_check_space(struct store *s);

@@ -86,8 +86,10 @@ def old_names():
 
 
 def topic_names():
-    for name in ("a" * 250, "sp ace", "colon:", "ü", "new\nline", "__cluster_metadata", "st*r"):
+    for name in ("a" * 250, "sp ace", "colon:", "ü", "new\nline", "st*r"):
         see(("EINVAL", "ENAMETOOLONG"), os.mkdir, path("topics/" + name))
+    for name in ("__cluster_metadata", "__consumer_offsets", "__transaction_state"):
+        see("EPERM", os.mkdir, path("topics/" + name))
     see("ENAMETOOLONG", os.mkdir, path("topics/" + "a" * 256))
     for f in ("topics/t/0", "topics/t/config", "README"):
         for size in (1, 7, 1 << 40):

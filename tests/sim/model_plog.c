@@ -332,6 +332,26 @@ static void do_find(struct model *m)
 	find_back(m);
 }
 
+/* Bytes from a record on are cut where a record ends; not at all only where the first is longer. */
+static void do_cut(struct model *m)
+{
+	int64_t from, offset = -1;
+	uint64_t pos = 0, to;
+	int r;
+
+	if (m->start_offset == m->cnt)
+		return;
+	from = m->start_offset + below(m, m->cnt - (uint64_t)m->start_offset);
+	to = m->recs[from].pos + 1 + below(m, m->end_pos - m->recs[from].pos);
+	WARM(m, r, plog_cut(&m->log, m->recs[from].pos, from, to, &pos, &offset));
+	if (gave_up(m, r))
+		return;
+	CHECK(m, offset >= from && offset <= m->cnt && pos <= to);
+	CHECK_EQ(m, pos, offset < m->cnt ? m->recs[offset].pos : m->end_pos);
+	if (offset == from)
+		CHECK(m, (from + 1 < m->cnt ? m->recs[from + 1].pos : m->end_pos) > to);
+}
+
 /* What the store does for an fsync in place, and for a checkpoint. */
 int sync_all(struct model *m)
 {
@@ -602,6 +622,7 @@ static void step(struct model *m)
 		break;
 	default:
 		do_find(m);
+		do_cut(m);
 		break;
 	}
 }

@@ -148,7 +148,6 @@ static void test_names_are_refused(void **state)
 	assert_int_equal(create(md, "..", 2), -EINVAL);
 	assert_int_equal(create(md, "a b", 2), -EINVAL);
 	assert_int_equal(create(md, "a/b", 2), -EINVAL);
-	assert_int_equal(create(md, "__cluster_metadata", 2), -EINVAL);
 	assert_int_equal(create(md, "a.b_c", 2), 0);
 	assert_int_equal(create(md, "a.b_c", 3), -EEXIST);
 	assert_string_equal(result.sentence, "topic a.b_c exists");
@@ -163,6 +162,7 @@ static void test_names_are_refused(void **state)
 static void test_partitions_only_grow(void **state)
 {
 	struct metadata *md = fresh();
+	struct metadata_cmd cmd;
 
 	assert_int_equal(create(md, "t", 1), 0);
 	assert_int_equal(set_num(md, "t", TOPIC_NUM_PARTITIONS, false, 4), 0);
@@ -174,6 +174,13 @@ static void test_partitions_only_grow(void **state)
 	assert_int_equal(set_num(md, "t", TOPIC_NUM_PARTITIONS, false, 1 << 20), -EINVAL);
 	assert_int_equal(set_num(md, "t", TOPIC_NUM_PARTITIONS, true, 4), 0);
 	assert_int_equal(metadata_find_topic(md, "t")->own.set, 0);
+	assert_int_equal(metadata_find_topic(md, "t")->partition_cnt, 4);
+	/* Nor within one command. */
+	cmd = topic_cmd(md, "t", METADATA_CONFIG);
+	cmd.change_cnt = 2;
+	cmd.changes[0] = (struct topic_change){ .setting = TOPIC_NUM_PARTITIONS, .num = 6 };
+	cmd.changes[1] = (struct topic_change){ .setting = TOPIC_NUM_PARTITIONS, .num = 5 };
+	assert_int_equal(apply(md, &cmd), -EPERM);
 	assert_int_equal(metadata_find_topic(md, "t")->partition_cnt, 4);
 	metadata_free(md);
 }
@@ -346,7 +353,7 @@ static void test_what_is_no_command_changes_nothing(void **state)
 	assert_int_equal(result.err, -EBADMSG);
 	metadata_apply(md, 3, 1, raw, 3, &result);
 	assert_int_equal(result.err, -EBADMSG);
-	raw[1] = METADATA_PERMS + 1;
+	raw[1] = METADATA_CREATE_INTERNAL + 1;
 	metadata_apply(md, 4, 1, raw, 42, &result);
 	assert_int_equal(result.err, -EPROTONOSUPPORT);
 	assert_int_equal(metadata_generation(md), 0);
@@ -383,10 +390,27 @@ static void random_changes(struct metadata_cmd *cmd)
 	}
 }
 
+static void random_group_changes(struct metadata_cmd *cmd)
+{
+	cmd->group_change_cnt = dice(4);
+	for (unsigned i = 0; i < cmd->group_change_cnt; i++) {
+		struct group_change *c = &cmd->group_changes[i];
+
+		c->setting = (enum group_setting)dice(GROUP_SETTING_CNT);
+		c->reset = !dice(3);
+		c->num = dice(2) ? dice(5) : 98 + dice(5);
+		if (c->setting == GROUP_DLQ && !c->reset) {
+			c->num = 0;
+			c->text = "dead.letters";
+			c->text_len = dice(13);
+		}
+	}
+}
+
 static struct metadata_cmd random_cmd(void)
 {
 	static const char letters[] = "ab._-";
-	struct metadata_cmd cmd = { .kind = (enum metadata_kind)(1 + dice(6)),
+	struct metadata_cmd cmd = { .kind = (enum metadata_kind)(1 + dice(11)),
 				    .time_ms = (int64_t)dice(1000),
 				    .partition_cnt = dice(4),
 				    .uid = dice(3),
@@ -399,11 +423,18 @@ static struct metadata_cmd random_cmd(void)
 
 	for (unsigned i = 0; i < name_len; i++)
 		cmd.name[i] = letters[dice(5)];
+	if (cmd.kind == METADATA_GROUP_CREATE && name_len)
+		cmd.name[0] = " g/\n"[dice(4)];
+	if (cmd.kind == METADATA_CREATE_INTERNAL && dice(2))
+		snprintf(cmd.name, sizeof(cmd.name), "__consumer_offsets");
 	le32_store(cmd.topic_id, dice(60));
+	le32_store(cmd.group_id, dice(60));
 	cmd.directory_id[3] = (uint8_t)dice(5);
 	snprintf(cmd.rack, sizeof(cmd.rack), "rack%u", dice(3));
-	if (cmd.kind == METADATA_CONFIG)
+	if (cmd.kind == METADATA_CONFIG || cmd.kind == METADATA_CREATE_INTERNAL)
 		random_changes(&cmd);
+	if (cmd.kind == METADATA_GROUP_CONFIG)
+		random_group_changes(&cmd);
 	cmd.origin.directory_id[0] = (uint8_t)dice(4);
 	cmd.origin.incarnation = dice(40) / 39;
 	cmd.origin.number = dice(4000);
@@ -438,6 +469,7 @@ static void run_replicas(uint64_t seed)
 	assert_true(is_same(a, b));
 	assert_true(metadata_generation(a) > 100);
 	assert_true(metadata_topic_cnt(a) > 0);
+	assert_true(metadata_group_cnt(a) > 0);
 	for (uint32_t i = 0; i + 1 < metadata_topic_cnt(a); i++)
 		assert_true(strcmp(metadata_topic_at(a, i)->name,
 				   metadata_topic_at(a, i + 1)->name) < 0);
@@ -585,7 +617,7 @@ static void test_a_newer_snapshot_is_refused_as_such(void **state)
 
 	buf_init(&b);
 	metadata_encode(md, &b);
-	le32_store(b.data + 4, 2);
+	le32_store(b.data + 4, 3);
 	assert_int_equal(metadata_decode(b.data, b.len, &ret), -EPROTONOSUPPORT);
 	buf_fini(&b);
 	metadata_free(md);
@@ -639,6 +671,16 @@ static void test_commands_are_decoded_as_they_were_encoded(void **state)
 	buf_fini(&b);
 }
 
+/* The snapshot of a state without groups, as it was before there were any. */
+static void as_version_1(struct buf *b)
+{
+	assert_int_equal(le32_load(b->data + b->len - 12), 0);
+	b->len -= 4;
+	le32_store(b->data + 4, 1);
+	buf_set_le64(b, 8, b->len - 24);
+	buf_set_le64(b, b->len - 8, hash_xxh3(b->data, b->len - 8));
+}
+
 /* Bytes that older builds wrote: where this fails, the version must rise. */
 static void test_version_1_stays_as_it_is(void **state)
 {
@@ -652,7 +694,7 @@ static void test_version_1_stays_as_it_is(void **state)
 		"\x02" /* changes */
 		"\x0cretention.ms\0\xff\xff\xff\xff\xff\xff\xff\xff\0\0"
 		"\x08hot.keys\0\0\0\0\0\0\0\0\0\x03\0a,b";
-	struct metadata *md = fresh();
+	struct metadata *md = fresh(), *old = NULL;
 	struct metadata_cmd cmd = create_cmd("orders", 0, 2);
 	struct buf b;
 
@@ -666,8 +708,13 @@ static void test_version_1_stays_as_it_is(void **state)
 	assert_string_equal(metadata_find_topic(md, "orders")->own.hot_keys, "a,b");
 	buf_init(&b);
 	metadata_encode(md, &b);
+	assert_int_equal(b.len, 308 + 4);
+	as_version_1(&b);
 	assert_int_equal(b.len, 308);
 	assert_int_equal(le64_load(b.data + b.len - 8), 0x497a5d96cad61b8dULL);
+	assert_int_equal(metadata_decode(b.data, b.len, &old), 0);
+	assert_true(is_same(md, old));
+	metadata_free(old);
 	buf_fini(&b);
 	metadata_free(md);
 }

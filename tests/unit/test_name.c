@@ -49,6 +49,57 @@ static void test_every_byte(void **state)
 	}
 }
 
+static void test_internal_topics(void **state)
+{
+	static const char *const internal[] = { "__consumer_offsets", "__consumer.offsets",
+						"__cluster_metadata", "__transaction_state" };
+	static const char *const others[] = { "",
+					      "__",
+					      "__consumer_offset",
+					      "__consumer_offsets2",
+					      "_consumer_offsets",
+					      "__Consumer_Offsets" };
+
+	for (size_t i = 0; i < ARRAY_CNT(internal); i++)
+		assert_true(topic_name_is_internal(internal[i]));
+	for (size_t i = 0; i < ARRAY_CNT(others); i++)
+		assert_false(topic_name_is_internal(others[i]));
+}
+
+static void test_a_topic_name_within_a_text(void **state)
+{
+	assert_int_equal(topic_name_check_len("orders 1", 6), 0);
+	assert_int_equal(topic_name_check_len("orders 1", 7), -EINVAL);
+	assert_int_equal(topic_name_check_len("a\0b", 3), -EINVAL);
+	assert_int_equal(topic_name_check_len("...", 2), -EINVAL);
+	assert_int_equal(topic_name_check_len("...", 3), 0);
+	assert_int_equal(topic_name_check_len("", 0), -EINVAL);
+}
+
+/* Any text that people can read and a directory can be called. */
+static void test_group_names(void **state)
+{
+	static const char *const good[] = { "billing", "a b",  " ", "...", "a:b*?", "grün",
+					    "日本",    "🙂", "-", ".a",  "\"",    "\\" };
+	static const char *const bad[] = {
+		"",    ".",    "..",	"a/b",	    "/",	"a\nb",		"\x1b",	   "\x7f",
+		"a\t", "\xff", "a\xc3", "\xc2\x80", "\xc2\x9f", "\xed\xa0\x80", "\xc0\xaf"
+	};
+	char name[GROUP_NAME_MAX + 2];
+
+	for (size_t i = 0; i < ARRAY_CNT(good); i++)
+		assert_int_equal(group_name_check(good[i]), 0);
+	for (size_t i = 0; i < ARRAY_CNT(bad); i++)
+		assert_int_equal(group_name_check(bad[i]), -EINVAL);
+	assert_int_equal(group_name_check("\xc2\xa0"), 0);
+	memset(name, '/', sizeof(name));
+	name[GROUP_NAME_MAX + 1] = '\0';
+	assert_int_equal(group_name_check(name), -ENAMETOOLONG);
+	memset(name, 'g', GROUP_NAME_MAX);
+	name[GROUP_NAME_MAX] = '\0';
+	assert_int_equal(group_name_check(name), 0);
+}
+
 static void test_collisions(void **state)
 {
 	assert_true(topic_name_collides("a.b", "a_b"));
@@ -172,6 +223,9 @@ int main(void)
 		cmocka_unit_test(test_topic_names),
 		cmocka_unit_test(test_topic_name_length),
 		cmocka_unit_test(test_every_byte),
+		cmocka_unit_test(test_internal_topics),
+		cmocka_unit_test(test_a_topic_name_within_a_text),
+		cmocka_unit_test(test_group_names),
 		cmocka_unit_test(test_collisions),
 		cmocka_unit_test(test_partition_directories),
 		cmocka_unit_test(test_longest_partition_directory),

@@ -1,0 +1,193 @@
+/*
+ * What the coordinator's files share.
+ */
+#ifndef TOPICFS_DAEMON_COORDINATOR_IMPL_H
+#define TOPICFS_DAEMON_COORDINATOR_IMPL_H
+
+#include "daemon/base/log.h"
+#include "daemon/broker.h"
+#include "daemon/coordinator.h"
+#include "daemon/groups/group.h"
+#include "daemon/groups/group_record.h"
+
+/* Dead letters under way in one broker: each waits for two syncs, and holds up one partition. */
+#define LETTER_CNT_MAX 1024U
+/* Supplementary groups of a caller that are looked at (NGROUPS_MAX is 65536, people have dozens). */
+#define CALLER_GROUP_MAX 256U
+
+struct coord_group {
+	struct be_group be; /* first: the mount's pointer leads here */
+	struct group *core;
+	struct be_partition *home; /* of __consumer_offsets; NULL: not found yet */
+	struct list members;	   /* be_members */
+	struct list link;	   /* coordinator's `unsettled`, or alone */
+	int64_t deadline_ms;	   /* of core, on the monotonic clock */
+	int64_t emptied_ms;	   /* CLOCK_REALTIME: since when it has no members */
+	bool asked_for_dlq;	   /* the topic of its letters is being made */
+	uint64_t commits, letters;
+};
+
+struct be_member {
+	struct coord_group *g;
+	struct list link; /* g->members */
+	void *owner;	  /* the mount's */
+	uint32_t slot;	  /* GROUP_NONE: it is no member (expelled, fenced) */
+	bool is_stream;
+	bool expelled; /* ESTALE is due, then it joins anew */
+	bool fenced;   /* ESTALE until it asks again */
+	const char *why;
+	struct be_caller caller;
+	uint32_t *gids; /* supplementary groups; owned */
+	unsigned gid_cnt;
+	char *topic;	     /* of a stream; owned */
+	char *request;	     /* of `join`: its text; owned */
+	size_t request_len;
+	char client_id[17];
+	int32_t opened_tgid, last_tgid;
+	struct be_share *shares; /* as told last; owned */
+	unsigned share_cnt, share_cap;
+};
+
+enum letter_step {
+	LETTER_INTENT, /* the intent is being synced */
+	LETTER_STORED, /* the letter is being synced */
+};
+
+struct letter {
+	struct list link;
+	struct coord_group *g; /* NULL: it was deleted meanwhile */
+	struct be_topic *from, *to; /* refs */
+	uint32_t partition;
+	struct group_intent intent;
+	enum letter_step step;
+	bool is_due; /* its step's sync has not been asked for yet */
+	char reason[256];
+	uint64_t token; /* of a write to `reject` that waits; 0: none */
+};
+
+/* A change that waits for a topic to be made. */
+struct coord_wait {
+	struct list link;
+	struct coord_group *g; /* of a reject; NULL: of a new group */
+	struct be_caller caller;
+	uint64_t token;
+	char *text; /* the new group's name, or what was written to reject; owned */
+	size_t len;
+	uint32_t mode;
+};
+
+struct coordinator {
+	struct broker *b;
+	struct coord_group **groups; /* in the order of names */
+	uint32_t group_cnt, group_cap;
+	struct coord_group **by_serial;
+	uint64_t serial_cnt, serial_cap;
+	struct list unsettled, letters;
+	struct list new_groups, rejects; /* coord_waits */
+	int64_t deadline_ms, expiry_ms;
+	bool making_offsets; /* the topic */
+	/* A batch under construction; owned. */
+	struct buf scratch;
+	struct record *recs;
+	uint8_t *keys;
+	size_t *value_pos;
+	uint32_t room_cnt;
+	uint32_t letter_cnt;
+	uint64_t rebalances, commits, letters_sent, rewound, fenced;
+};
+
+static inline struct coordinator *coordinator_of(void *ctx)
+{
+	return ((struct broker *)ctx)->groups;
+}
+
+static inline struct coord_group *coord_group_of(struct be_group *g)
+{
+	return CONTAINER_OF(g, struct coord_group, be);
+}
+
+/* coordinator.c */
+/* Settles, writes and tells; -ENOSPC and others where it cannot be written (nobody is told then). */
+MUST_CHECK int coord_settle(struct coordinator *c, struct coord_group *g);
+/* Something of the group changed: it is settled at the end of the round. */
+void coord_touch(struct coordinator *c, struct coord_group *g);
+/* A ref of the mount is given back. */
+void coord_unref(struct coordinator *c, struct coord_group *g);
+struct coord_group *coord_find(struct coordinator *c, const char *name);
+/* What metadata say of a topic, told to the group where it is due. */
+void coord_tell_topics(struct coordinator *c, struct coord_group *g);
+/* A change that waits, put on that list; copies the text. NULL: no memory. */
+struct coord_wait *coord_wait_new(struct list *on, struct coord_group *g,
+				  const struct be_caller *caller, const char *text, size_t len,
+				  uint64_t token);
+void coord_wait_free(struct coord_wait *w);
+
+/* coordinator_log.c */
+/* The log of the group's partition of __consumer_offsets, opened. -ENOENT: the topic is not there. */
+MUST_CHECK int coord_home(struct coordinator *c, struct coord_group *g, struct plog **ret);
+/* Appends records to it as one batch. */
+MUST_CHECK int coord_append(struct coordinator *c, struct coord_group *g, struct record *recs,
+			    uint32_t cnt);
+MUST_CHECK int coord_write_state(struct coordinator *c, struct coord_group *g);
+/* Writes offsets and takes them over: all or none. */
+MUST_CHECK int coord_write_offsets(struct coordinator *c, struct coord_group *g,
+				   const struct group_offset *offsets, uint32_t cnt);
+/* The same of one, together with the end of an intent. */
+MUST_CHECK int coord_end_intent(struct coordinator *c, struct coord_group *g,
+				const struct group_offset *o);
+MUST_CHECK int coord_write_intent(struct coordinator *c, struct coord_group *g,
+				  const struct be_topic *t, uint32_t partition,
+				  const struct group_intent *i);
+MUST_CHECK int coord_write_null(struct coordinator *c, struct coord_group *g,
+				const uint8_t topic_id[16], uint32_t partition);
+/* Nulls for offsets (all of the group, or those of one topic) and, `all`, for its state. */
+MUST_CHECK int coord_write_nulls(struct coordinator *c, struct coord_group *g,
+				 const uint8_t *topic_id, bool all);
+MUST_CHECK int coord_load(struct coordinator *c, bool clean, char *sentence);
+/* Leader epoch of the record before offset; -1: not known. */
+int32_t coord_epoch_before(struct be_partition *p, int64_t offset);
+
+/* coordinator_member.c */
+void coord_members_backend(struct backend *ret);
+void coord_on_events(struct coordinator *c, struct coord_group *g);
+void member_free(struct be_member *m);
+/* The caller's member of this group: by its process. NULL: none. */
+struct be_member *coord_member_of(struct coord_group *g, int32_t tgid);
+/* The same, and else the one that it opened `join` for. */
+struct be_member *coord_own_member(struct coord_group *g, int32_t tgid);
+
+/* coordinator_offset.c */
+void coord_offsets_backend(struct backend *ret);
+int coord_write(void *ctx, struct be_group *bg, enum be_group_file file, const struct be_caller *c,
+		struct be_topic *t, uint32_t partition, const char *text, size_t len,
+		uint64_t token, struct be_why *why);
+
+/* coordinator_letter.c */
+/*
+ * The record at off of p goes to the group's dead letters, and its offset is committed. -EINPROGRESS:
+ * it is under way (the member is told by fs_on_member(), a write by its token). -ENOENT and others:
+ * refused, with why.
+ */
+MUST_CHECK int letter_begin(struct coordinator *c, struct coord_group *g, struct be_partition *p,
+			    int64_t off, const char *reason, uint64_t token, struct be_why *why);
+bool letter_is_under_way(const struct coordinator *c, const struct coord_group *g,
+			 const struct be_partition *p);
+/* The topic for the group's letters; -EINPROGRESS where it is being made. */
+MUST_CHECK int letter_topic(struct coordinator *c, struct coord_group *g, struct be_topic **ret,
+			    struct be_why *why);
+/* Goes on with letters whose step is due. */
+void letters_step(struct coordinator *c);
+/* A topic was made: members that wait for it as the topic of their letters go on. */
+void coord_wake_letters(struct coordinator *c, struct coord_group *g, const struct be_topic *t);
+void letters_forget(struct coordinator *c, struct coord_group *g);
+void letter_free(struct coordinator *c, struct letter *l);
+/* At a start: the step that a stop interrupted. Blocking. */
+MUST_CHECK int letter_resume(struct coordinator *c, struct coord_group *g, struct be_topic *t,
+			     uint32_t partition, const struct group_intent *i);
+
+/* coordinator_text.c */
+void coord_texts_backend(struct backend *ret);
+/* The line of the present generation, for `join`. */
+void coord_line(struct coordinator *c, struct be_member *m, struct buf *out);
+
+#endif

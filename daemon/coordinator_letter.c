@@ -1,0 +1,440 @@
+/*
+ * Dead letters: a record that a group gives up on goes to another topic, and its offset is
+ * committed. Two partitions of two topics cannot be written in one step, so:
+ *
+ *   1. intent   into __consumer_offsets: which record, and where its letter will stand; synced
+ *   2. letter   appended there; synced
+ *   3. commit   of the offset behind the record, in one batch with the intent's end
+ *
+ * A stop behind 1 or 2 leaves the intent. The next start looks whether the letter stands where the
+ * intent says, writes it where it does not, and does 3. Without the syncs a power loss could keep
+ * the commit and lose the letter, or keep the letter and lose that there was an intent.
+ */
+#include "daemon/coordinator_impl.h"
+
+#include "daemon/base/hash.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Sentences are cut to this in dlq.reason. */
+#define REASON_MAX 4096U
+
+int letter_topic(struct coordinator *c, struct coord_group *g, struct be_topic **ret,
+		 struct be_why *why)
+{
+	const struct metadata_group *mg =
+		metadata_find_group_id(metalog_state(c->b->meta), g->be.id);
+	struct be_caller owner = { .uid = g->be.uid, .gid = g->be.gid };
+	char name[TOPIC_NAME_MAX + 1], sentence[SENTENCE_MAX] = "";
+	int r;
+
+	if (!mg)
+		return -ESTALE;
+	r = group_config_dlq(&mg->own, g->be.name, name, sentence);
+	if (r) {
+		snprintf(why->text, sizeof(why->text), "%s", sentence);
+		return r;
+	}
+	*ret = broker_topic_find(c->b, name);
+	if (*ret)
+		return 0;
+	if (g->asked_for_dlq)
+		return -EINPROGRESS;
+	r = broker_topic_create(c->b, name, &owner, g->be.mode & 0777, 0, why);
+	g->asked_for_dlq = r == -EINPROGRESS;
+	return r;
+}
+
+bool letter_is_under_way(const struct coordinator *c, const struct coord_group *g,
+			 const struct be_partition *p)
+{
+	LIST_FOREACH(pos, &c->letters) {
+		const struct letter *l = LIST_ENTRY(pos, struct letter, link);
+
+		if (l->g == g && l->from == p->topic && l->partition == p->number)
+			return true;
+	}
+	return false;
+}
+
+void coord_wake_letters(struct coordinator *c, struct coord_group *g, const struct be_topic *t)
+{
+	const struct metadata_group *mg;
+	char name[TOPIC_NAME_MAX + 1], sentence[SENTENCE_MAX];
+
+	if (!g->asked_for_dlq)
+		return;
+	mg = metadata_find_group_id(metalog_state(c->b->meta), g->be.id);
+	if (!mg || group_config_dlq(&mg->own, g->be.name, name, sentence) || strcmp(name, t->name))
+		return;
+	g->asked_for_dlq = false;
+	LIST_FOREACH_SAFE(pos, tmp, &g->members)
+		fs_on_member(c->b->fs, LIST_ENTRY(pos, struct be_member, link)->owner);
+}
+
+void letter_free(struct coordinator *c, struct letter *l)
+{
+	list_remove(&l->link);
+	broker_topic_unref(c->b, l->from);
+	broker_topic_unref(c->b, l->to);
+	free(l);
+	c->letter_cnt--;
+}
+
+void letters_forget(struct coordinator *c, struct coord_group *g)
+{
+	static const struct be_why gone = { "the group was deleted" };
+
+	LIST_FOREACH_SAFE(pos, tmp, &c->rejects) {
+		struct coord_wait *w = LIST_ENTRY(pos, struct coord_wait, link);
+		uint64_t token = w->token;
+
+		if (w->g != g)
+			continue;
+		coord_wait_free(w);
+		fs_on_done(c->b->fs, token, -ESTALE, &gone);
+	}
+	LIST_FOREACH_SAFE(pos, tmp, &c->letters) {
+		struct letter *l = LIST_ENTRY(pos, struct letter, link);
+
+		if (l->g == g)
+			l->g = NULL; /* its sync comes back to it */
+	}
+}
+
+static void put_header(struct buf *b, const char *name, const char *value)
+{
+	record_header_put(b, name, (uint32_t)strlen(name), value, (uint32_t)strlen(value));
+}
+
+static void put_number(struct buf *b, const char *name, int64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%lld", (long long)value);
+	put_header(b, name, text);
+}
+
+/* The letter about a record: what it was, and why it is here. headers is filled. */
+static int make_letter(const struct letter *l, const struct record *rec, uint32_t deliveries,
+		       struct buf *headers, struct record *ret)
+{
+	buf_put(headers, rec->headers, rec->headers_len);
+	put_header(headers, "dlq.topic", l->from->name);
+	put_number(headers, "dlq.partition", l->partition);
+	put_number(headers, "dlq.offset", l->intent.offset);
+	put_header(headers, "dlq.reason", l->reason);
+	put_number(headers, "dlq.deliveries", deliveries);
+	put_number(headers, "dlq.timestamp", rec->timestamp_ms);
+	*ret = *rec;
+	ret->headers = headers->data;
+	ret->headers_len = (uint32_t)headers->len;
+	ret->timestamp_ms = RECORD_NO_TIMESTAMP;
+	ret->offset = -1;
+	return buf_err(headers);
+}
+
+static uint32_t deliveries_of(const struct coord_group *g, const struct letter *l)
+{
+	const struct group_offset *o = group_offset_find(g->core, l->from->id, l->partition);
+
+	return o && o->delivered_off == l->intent.offset ? o->delivered_cnt : 0;
+}
+
+/* Finds the record. -ENODATA: it is not there (any more). */
+static int find_record(struct be_partition *p, int64_t off, struct record *ret)
+{
+	const struct batch *b;
+	int r = plog_batch(p->log, off, &b);
+
+	if (r)
+		return r == -ESTALE ? -ENODATA : r;
+	for (uint32_t i = 0; i < b->head.cnt; i++) {
+		if (b->recs[i].offset == off) {
+			*ret = b->recs[i];
+			return 0;
+		}
+	}
+	return -ENODATA;
+}
+
+/* Appends the letter, whatever the size and the schema of its topic. */
+static int store_letter(struct coordinator *c, struct letter *l, struct be_why *why)
+{
+	struct be_partition *from = l->from->parts[l->partition];
+	struct be_partition *to = l->to->parts[l->intent.dlq_partition];
+	struct plog_appended done;
+	struct record rec, letter;
+	struct buf headers, copy;
+	int r = broker_open_log(c->b, from, why);
+
+	if (!r)
+		r = broker_open_log(c->b, to, why);
+	if (!r)
+		r = find_record(from, l->intent.offset, &rec);
+	if (r)
+		return r;
+	buf_init(&headers);
+	buf_init(&copy);
+	/* The record's bytes are the cache's, which the append may use. */
+	r = record_copy(&rec, &copy);
+	if (!r)
+		r = make_letter(l, &rec, deliveries_of(l->g, l), &headers, &letter);
+	if (!r)
+		r = store_append_internal(c->b->store, to->log, c->b->now_ms, &letter, 1, &done);
+	if (!r) {
+		to->records_in++;
+		fs_wake(c->b->fs, to);
+	}
+	buf_fini(&headers);
+	buf_fini(&copy);
+	return r;
+}
+
+static int commit_letter(struct coordinator *c, struct coord_group *g, struct be_topic *from,
+			 uint32_t partition, int64_t off)
+{
+	const struct group_offset *now = group_offset_find(g->core, from->id, partition);
+	struct group_offset o = { .partition = partition,
+				  .offset = off + 1,
+				  .commit_ms = c->b->now_ms,
+				  .metadata = "" };
+
+	if (now && now->offset > off)
+		o = *now;
+	else
+		o.leader_epoch = coord_epoch_before(from->parts[partition], off + 1);
+	memcpy(o.topic_id, from->id, 16);
+	return coord_end_intent(c, g, &o);
+}
+
+/* Whoever waits for the letter goes on. */
+static void letter_end(struct coordinator *c, struct letter *l, int err)
+{
+	struct coord_group *g = l->g;
+	uint64_t token = l->token;
+	struct be_why why = { 0 };
+
+	if (err) {
+		snprintf(why.text, sizeof(why.text), "the letter cannot be stored: %s",
+			 log_errno_name(err));
+		LOG_AT(LOG_WARN, g ? g->be.name : "a deleted group", err,
+		       "the letter about %s %u %lld cannot be stored", l->from->name, l->partition,
+		       (long long)l->intent.offset);
+	} else if (g) {
+		LOG_AT(LOG_INFO, g->be.name, 0, "%s %u %lld is a dead letter in %s: %s",
+		       l->from->name, l->partition, (long long)l->intent.offset, l->to->name,
+		       l->reason);
+		c->letters_sent++;
+		g->letters++;
+	}
+	letter_free(c, l);
+	if (token)
+		fs_on_done(c->b->fs, token, g ? err : -ESTALE, &why);
+	if (!g)
+		return;
+	LIST_FOREACH_SAFE(pos, tmp, &g->members)
+		fs_on_member(c->b->fs, LIST_ENTRY(pos, struct be_member, link)->owner);
+}
+
+/* What its step wrote is stable. */
+static void letter_step(struct coordinator *c, struct letter *l)
+{
+	struct be_partition *to = l->to->parts[l->intent.dlq_partition];
+	struct be_why why = { 0 };
+	int r;
+
+	if (!l->g || l->to->deleted || l->from->deleted) {
+		letter_end(c, l, l->g ? -ESTALE : 0);
+		return;
+	}
+	if (l->step == LETTER_STORED) {
+		letter_end(c, l, commit_letter(c, l->g, l->from, l->partition, l->intent.offset));
+		return;
+	}
+	/* Others may have appended meanwhile: the letter stands here or behind. */
+	r = store_letter(c, l, &why);
+	if (r) {
+		letter_end(c, l, r);
+		return;
+	}
+	l->step = LETTER_STORED;
+	r = store_fsync(c->b->store, to->log, c->b->now_ms,
+			(uint64_t)(uintptr_t)l | COORDINATOR_TOKEN);
+	if (r != -EINPROGRESS)
+		letter_end(c, l,
+			   r ? r
+			     : commit_letter(c, l->g, l->from, l->partition, l->intent.offset));
+}
+
+void coordinator_on_synced(struct coordinator *c, uint64_t token)
+{
+	letter_step(c, (struct letter *)(uintptr_t)(token & ~(uint64_t)COORDINATOR_TOKEN));
+}
+
+/* Letters whose intent needed no sync. */
+void letters_step(struct coordinator *c)
+{
+	LIST_FOREACH_SAFE(pos, tmp, &c->letters) {
+		struct letter *l = LIST_ENTRY(pos, struct letter, link);
+
+		if (!l->is_due)
+			continue;
+		l->is_due = false;
+		letter_step(c, l);
+	}
+}
+
+static uint32_t partition_for(const struct be_topic *to, const struct record *rec,
+			      uint32_t partition)
+{
+	if (rec->key_len == RECORD_NULL)
+		return partition % to->part_cnt;
+	return hash_partition(rec->key, rec->key_len, to->part_cnt);
+}
+
+static struct letter *letter_new(struct coordinator *c, struct coord_group *g,
+				 struct be_topic *from, uint32_t partition, struct be_topic *to,
+				 const char *reason)
+{
+	struct letter *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	l->g = g;
+	l->from = from;
+	l->to = to;
+	from->refs++;
+	to->refs++;
+	l->partition = partition;
+	snprintf(l->reason, sizeof(l->reason), "%s", reason);
+	list_put(&c->letters, &l->link);
+	c->letter_cnt++;
+	return l;
+}
+
+int letter_begin(struct coordinator *c, struct coord_group *g, struct be_partition *p, int64_t off,
+		 const char *reason, uint64_t token, struct be_why *why)
+{
+	struct be_topic *to = NULL;
+	struct record rec;
+	struct letter *l;
+	struct plog *home;
+	int r = letter_topic(c, g, &to, why);
+
+	if (!r && c->letter_cnt >= LETTER_CNT_MAX)
+		r = -EAGAIN;
+	if (!r)
+		r = broker_open_log(c->b, p, why);
+	if (!r)
+		r = find_record(p, off, &rec);
+	if (r)
+		return r;
+	l = letter_new(c, g, p->topic, p->number, to, reason);
+	if (!l)
+		return -ENOMEM;
+	l->token = token;
+	l->intent = (struct group_intent){ .offset = off,
+					   .dlq_partition = partition_for(to, &rec, p->number) };
+	memcpy(l->intent.dlq_topic_id, to->id, 16);
+	r = broker_open_log(c->b, to->parts[l->intent.dlq_partition], why);
+	if (!r) {
+		l->intent.dlq_offset = to->parts[l->intent.dlq_partition]->log->next_offset;
+		r = coord_write_intent(c, g, p->topic, p->number, &l->intent);
+	}
+	if (!r)
+		r = coord_home(c, g, &home);
+	if (!r)
+		r = store_fsync(c->b->store, home, c->b->now_ms,
+				(uint64_t)(uintptr_t)l | COORDINATOR_TOKEN);
+	if (r && r != -EINPROGRESS) {
+		letter_free(c, l);
+		return r;
+	}
+	l->is_due = !r;
+	return -EINPROGRESS;
+}
+
+/* Whether a record is the letter about that one. */
+static bool is_letter_about(const struct record *rec, const struct be_topic *from,
+			    uint32_t partition, int64_t off)
+{
+	static const char *const names[] = { "dlq.topic", "dlq.partition", "dlq.offset" };
+	char want[3][TOPIC_NAME_MAX + 1];
+	unsigned found = 0;
+	struct cursor cur;
+
+	snprintf(want[0], sizeof(want[0]), "%s", from->name);
+	snprintf(want[1], sizeof(want[1]), "%u", partition);
+	snprintf(want[2], sizeof(want[2]), "%lld", (long long)off);
+	cur_init(&cur, rec->headers, rec->headers_len);
+	while (cur_left(&cur)) {
+		const uint8_t *name, *value;
+		uint32_t name_len, value_len;
+
+		if (record_header_next(&cur, &name, &name_len, &value, &value_len))
+			return false;
+		for (unsigned i = 0; i < ARRAY_CNT(names); i++) {
+			if (name_len == strlen(names[i]) && !memcmp(name, names[i], name_len) &&
+			    value_len == strlen(want[i]) && !memcmp(value, want[i], value_len))
+				found |= 1U << i;
+		}
+	}
+	return found == 7;
+}
+
+/* From the intent's place on. */
+static int look_for_letter(struct be_partition *to, const struct group_intent *i,
+			   const struct be_topic *from, uint32_t partition, bool *ret)
+{
+	int64_t off = MAX(i->dlq_offset, to->log->start_offset);
+	const struct batch *b;
+
+	*ret = false;
+	while (off < to->log->next_offset && !*ret) {
+		int r = plog_batch(to->log, off, &b);
+
+		if (r)
+			return r == -ENODATA ? 0 : r;
+		for (uint32_t k = 0; k < b->head.cnt; k++) {
+			if (b->recs[k].offset >= off &&
+			    is_letter_about(&b->recs[k], from, partition, i->offset))
+				*ret = true;
+		}
+		off = b->head.base_offset + b->head.cnt;
+	}
+	return 0;
+}
+
+int letter_resume(struct coordinator *c, struct coord_group *g, struct be_topic *t,
+		  uint32_t partition, const struct group_intent *i)
+{
+	struct be_topic *to = broker_topic_by_id(c->b, i->dlq_topic_id);
+	struct be_why why = { 0 };
+	bool is_there = false;
+	struct letter *l;
+	int r = broker_open_log(c->b, t->parts[partition], &why);
+
+	/* Without the topic of its letters the record is delivered again, and then a letter. */
+	if (!r && (!to || i->dlq_partition >= to->part_cnt))
+		return 0;
+	if (!r)
+		r = broker_open_log(c->b, to->parts[i->dlq_partition], &why);
+	if (!r)
+		r = look_for_letter(to->parts[i->dlq_partition], i, t, partition, &is_there);
+	if (r)
+		return r;
+	if (!is_there) {
+		l = letter_new(c, g, t, partition, to, "the broker stopped while it was set aside");
+		if (!l)
+			return -ENOMEM;
+		l->intent = *i;
+		l->is_due = true; /* the loop goes on with it, from the intent on */
+		return 0;
+	}
+	LOG_AT(LOG_INFO, g->be.name, 0, "%s %u %lld was a dead letter already when the broker stopped",
+	       t->name, partition, (long long)i->offset);
+	return commit_letter(c, g, t, partition, i->offset);
+}

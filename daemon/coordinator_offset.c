@@ -1,0 +1,390 @@
+/*
+ * Writes to commit, offsets/T/P, seek and reject.
+ */
+#include "daemon/coordinator_impl.h"
+
+#include "daemon/groups/request.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The offsets of one write: the last line for a partition counts. */
+struct pending {
+	struct group_offset *offsets; /* owned; metadata borrows the text */
+	struct be_partition **parts;  /* owned */
+	uint32_t cnt, cap;
+};
+
+static void pending_fini(struct pending *p)
+{
+	free(p->offsets);
+	free(p->parts);
+}
+
+static int pending_put(struct pending *p, struct be_partition *part, int64_t offset,
+		       const char *metadata, size_t metadata_len, int64_t now_ms)
+{
+	struct group_offset *o = NULL;
+
+	for (uint32_t i = 0; i < p->cnt && !o; i++) {
+		if (p->parts[i] == part)
+			o = &p->offsets[i];
+	}
+	if (!o && p->cnt == p->cap) {
+		uint32_t cap = p->cap ? p->cap * 2 : 8;
+		struct group_offset *offsets = realloc(p->offsets, cap * sizeof(*offsets));
+		struct be_partition **parts;
+
+		if (!offsets)
+			return -ENOMEM;
+		p->offsets = offsets;
+		parts = realloc(p->parts, cap * sizeof(struct be_partition *));
+		if (!parts)
+			return -ENOMEM;
+		p->parts = parts;
+		p->cap = cap;
+	}
+	if (!o) {
+		p->parts[p->cnt] = part;
+		o = &p->offsets[p->cnt++];
+	}
+	*o = (struct group_offset){ .partition = part->number,
+				    .offset = offset,
+				    .leader_epoch = coord_epoch_before(part, offset),
+				    .commit_ms = now_ms,
+				    .metadata = metadata_len ? metadata : "",
+				    .metadata_len = (uint32_t)metadata_len };
+	memcpy(o->topic_id, part->topic->id, 16);
+	return 0;
+}
+
+static int find_partition(struct coordinator *c, const char *topic, uint32_t partition,
+			  struct be_partition **ret, struct be_why *why)
+{
+	struct be_topic *t = broker_topic_find(c->b, topic);
+
+	if (!t || t->internal) {
+		snprintf(why->text, sizeof(why->text), "no topic of the name %.249s", topic);
+		return -ENOENT;
+	}
+	if (partition >= t->part_cnt) {
+		snprintf(why->text, sizeof(why->text), "%s has no partition %u: it has %u", topic,
+			 partition, t->part_cnt);
+		return -ENOENT;
+	}
+	*ret = t->parts[partition];
+	return broker_open_log(c->b, *ret, why);
+}
+
+static int check_end(const struct be_partition *p, int64_t offset, struct be_why *why)
+{
+	if (offset <= p->log->next_offset)
+		return 0;
+	snprintf(why->text, sizeof(why->text), "offset %lld is beyond the end of %s %u, which is %lld",
+		 (long long)offset, p->topic->name, p->number, (long long)p->log->next_offset);
+	return -EINVAL;
+}
+
+/* Who the caller is to the group, where the line has no words. */
+static struct group_who who_of(const struct coord_group *g, struct be_member *m)
+{
+	(void)g;
+	if (!m)
+		return (struct group_who){ .kind = GROUP_BY_OTHER };
+	if (m->slot == GROUP_NONE)
+		return (struct group_who){ .kind = GROUP_BY_EXPELLED };
+	return (struct group_who){ .kind = GROUP_BY_MEMBER, .slot = m->slot };
+}
+
+static int put_commit(struct coordinator *c, struct coord_group *g, struct be_member *self,
+		      const struct commit_line *l, struct pending *p, struct be_why *why)
+{
+	struct group_who who = who_of(g, self);
+	char sentence[GROUP_SENTENCE_LEN] = "";
+	struct be_partition *part;
+	int r = find_partition(c, l->topic, l->partition, &part, why);
+
+	if (r)
+		return r;
+	if (l->has_words)
+		who = (struct group_who){ .kind = GROUP_BY_WORDS,
+					  .member_id = l->member,
+					  .generation = l->generation };
+	r = check_end(part, l->offset, why);
+	if (r)
+		return r;
+	r = group_check_commit(g->core, &who, part->topic->id, part->number, l->offset, sentence);
+	if (r) {
+		c->fenced++;
+		snprintf(why->text, sizeof(why->text), "%s", sentence);
+		return r;
+	}
+	return pending_put(p, part, l->offset, l->metadata, l->metadata_len, c->b->now_ms);
+}
+
+static int store_pending(struct coordinator *c, struct coord_group *g, struct pending *p,
+			 struct be_why *why)
+{
+	int r = p->cnt ? coord_write_offsets(c, g, p->offsets, p->cnt) : 0;
+
+	if (r) {
+		snprintf(why->text, sizeof(why->text), "the commit cannot be stored: %s",
+			 log_errno_name(r));
+		return r;
+	}
+	c->commits += p->cnt;
+	g->commits += p->cnt;
+	return 0;
+}
+
+static int write_commit(struct coordinator *c, struct coord_group *g, struct be_member *self,
+			const char *text, size_t len, struct be_why *why)
+{
+	char sentence[REQUEST_SENTENCE_LEN] = "";
+	struct request_lines lines;
+	struct pending p = { 0 };
+	struct commit_line l;
+	int r;
+
+	request_lines_init(&lines, text, len);
+	while ((r = commit_line_next(&lines, &l, sentence)) > 0) {
+		r = put_commit(c, g, self, &l, &p, why);
+		if (r)
+			break;
+	}
+	if (r && !*why->text)
+		snprintf(why->text, sizeof(why->text), "%s", sentence);
+	if (!r)
+		r = store_pending(c, g, &p, why);
+	pending_fini(&p);
+	return r;
+}
+
+static int write_offset(struct coordinator *c, struct coord_group *g, struct be_topic *t,
+			uint32_t partition, const char *text, size_t len, struct be_why *why)
+{
+	char sentence[REQUEST_SENTENCE_LEN] = "";
+	struct pending p = { 0 };
+	struct commit_line l = { 0 };
+	int r = offset_line_parse(text, len, &l, sentence);
+
+	if (r) {
+		snprintf(why->text, sizeof(why->text), "%s", sentence);
+		return r;
+	}
+	snprintf(l.topic, sizeof(l.topic), "%s", t->name);
+	l.partition = partition;
+	r = put_commit(c, g, NULL, &l, &p, why);
+	if (!r)
+		r = store_pending(c, g, &p, why);
+	pending_fini(&p);
+	return r;
+}
+
+/* ---- seek ---- */
+
+static int put_seek(struct coordinator *c, struct be_topic *t, uint32_t partition,
+		    const struct position *pos, struct pending *p, struct be_why *why)
+{
+	struct be_partition *part;
+	int64_t off;
+	int r = find_partition(c, t->name, partition, &part, why);
+
+	if (!r)
+		r = consume_position(part->log, pos, &off);
+	if (!r)
+		r = check_end(part, off, why);
+	return r ? r : pending_put(p, part, off, "", 0, c->b->now_ms);
+}
+
+static int seek_line(struct coordinator *c, struct coord_group *g, struct be_member *self,
+		     const struct seek_line *l, struct pending *p, struct be_why *why)
+{
+	struct group_who who = who_of(g, self);
+	struct be_partition *part;
+	struct position pos;
+	struct be_topic *t;
+	int r = find_partition(c, l->topic, l->has_partition ? l->partition : 0, &part, why);
+
+	if (r)
+		return r;
+	t = part->topic;
+	if (position_parse(l->position, l->position_len, true, &pos)) {
+		snprintf(why->text, sizeof(why->text),
+			 "\"%.*s\" is no position: earliest, latest, an offset, -N, a time",
+			 (int)MIN(l->position_len, 64U), l->position);
+		return -EINVAL;
+	}
+	r = group_check_seek(g->core, &who, t->id, l->has_partition ? l->partition : UINT32_MAX);
+	if (r) {
+		snprintf(why->text, sizeof(why->text),
+			 "the group has %u members: only the one that holds a partition seeks in it",
+			 group_member_cnt(g->core));
+		return r;
+	}
+	if (l->has_partition)
+		return put_seek(c, t, l->partition, &pos, p, why);
+	for (uint32_t i = 0; !r && i < t->part_cnt; i++)
+		r = put_seek(c, t, i, &pos, p, why);
+	return r;
+}
+
+static int write_seek(struct coordinator *c, struct coord_group *g, struct be_member *self,
+		      const char *text, size_t len, struct be_why *why)
+{
+	char sentence[REQUEST_SENTENCE_LEN] = "";
+	struct request_lines lines;
+	struct pending p = { 0 };
+	struct seek_line l;
+	int r;
+
+	request_lines_init(&lines, text, len);
+	while ((r = seek_line_next(&lines, &l, sentence)) > 0) {
+		r = seek_line(c, g, self, &l, &p, why);
+		if (r)
+			break;
+	}
+	if (r && !*why->text)
+		snprintf(why->text, sizeof(why->text), "%s", sentence);
+	if (!r)
+		r = store_pending(c, g, &p, why);
+	for (uint32_t i = 0; !r && i < p.cnt; i++) {
+		if (!self || self->slot == GROUP_NONE)
+			break;
+		group_on_seek(g->core, self->slot, p.parts[i]->topic->id, p.parts[i]->number);
+		if (self->is_stream)
+			fs_on_member_seek(c->b->fs, self->owner, p.parts[i], p.offsets[i].offset);
+	}
+	pending_fini(&p);
+	return r;
+}
+
+/* ---- reject ---- */
+
+/* Everything that can be said before the first letter is written. */
+static int check_reject(struct coordinator *c, struct coord_group *g, struct be_member *self,
+			const struct reject_line *l, struct be_partition **ret, struct be_why *why)
+{
+	const struct group_offset *o;
+	struct group_who who = who_of(g, self);
+	char sentence[GROUP_SENTENCE_LEN] = "";
+	int r = find_partition(c, l->topic, l->partition, ret, why);
+
+	if (r)
+		return r;
+	if (l->offset >= (*ret)->log->next_offset || l->offset < (*ret)->log->start_offset) {
+		snprintf(why->text, sizeof(why->text), "%s %u has no record at offset %lld",
+			 l->topic, l->partition, (long long)l->offset);
+		return l->offset >= (*ret)->log->next_offset ? -EINVAL : -ENOENT;
+	}
+	o = group_offset_find(g->core, (*ret)->topic->id, l->partition);
+	if (o && o->offset > l->offset) {
+		snprintf(why->text, sizeof(why->text),
+			 "the record has been dealt with: %lld is committed", (long long)o->offset);
+		return -ESTALE;
+	}
+	r = group_check_commit(g->core, &who, (*ret)->topic->id, l->partition, l->offset + 1,
+			       sentence);
+	if (r)
+		snprintf(why->text, sizeof(why->text), "%s", sentence);
+	return r;
+}
+
+static int reject_one(struct coordinator *c, struct coord_group *g, struct be_partition *p,
+		      const struct reject_line *l, uint64_t token, struct be_why *why)
+{
+	char reason[256];
+
+	snprintf(reason, sizeof(reason), "%.*s", (int)MIN(l->reason_len, sizeof(reason) - 1),
+		 l->reason_len ? l->reason : "rejected");
+	if (!l->reason_len)
+		snprintf(reason, sizeof(reason), "rejected");
+	return letter_begin(c, g, p, l->offset, reason, token, why);
+}
+
+/*
+ * One line a write: several letters are several steps, and a write is applied whole or not at all.
+ */
+static int write_reject(struct coordinator *c, struct coord_group *g, struct be_member *self,
+			const struct be_caller *caller, const char *text, size_t len,
+			uint64_t token, struct be_why *why)
+{
+	char sentence[REQUEST_SENTENCE_LEN] = "";
+	struct request_lines lines;
+	struct reject_line l, more;
+	struct be_partition *p;
+	struct be_topic *to;
+	int r;
+
+	request_lines_init(&lines, text, len);
+	r = reject_line_next(&lines, &l, sentence);
+	if (!r)
+		return 0;
+	if (r > 0 && reject_line_next(&lines, &more, sentence)) {
+		snprintf(why->text, sizeof(why->text),
+			 "one record a write is rejected, since each letter is a step of its own");
+		return -EINVAL;
+	}
+	if (r < 0) {
+		snprintf(why->text, sizeof(why->text), "%s", sentence);
+		return r;
+	}
+	r = check_reject(c, g, self, &l, &p, why);
+	if (!r && letter_is_under_way(c, g, p))
+		r = -EAGAIN;
+	if (!r)
+		r = letter_topic(c, g, &to, why);
+	if (r == -EINPROGRESS || r == -EAGAIN)
+		return coord_wait_new(&c->rejects, g, caller, text, len, token) ? -EINPROGRESS
+										: -ENOMEM;
+	return r ? r : reject_one(c, g, p, &l, token, why);
+}
+
+int coord_write(void *ctx, struct be_group *bg, enum be_group_file file,
+		const struct be_caller *caller, struct be_topic *t, uint32_t partition,
+		const char *text, size_t len, uint64_t token, struct be_why *why)
+{
+	struct coordinator *c = coordinator_of(ctx);
+	struct coord_group *g = coord_group_of(bg);
+	struct be_member *self;
+	int r;
+
+	if (bg->deleted) {
+		snprintf(why->text, sizeof(why->text), "the group was deleted");
+		return -ESTALE;
+	}
+	r = coord_settle(c, g);
+	if (r) {
+		snprintf(why->text, sizeof(why->text), "the group's state cannot be written: %s",
+			 log_errno_name(r));
+		return r;
+	}
+	self = coord_member_of(g, caller->tgid);
+	switch (file) {
+	case BE_GROUP_COMMIT:
+		return write_commit(c, g, self, text, len, why);
+	case BE_GROUP_OFFSET:
+		return write_offset(c, g, t, partition, text, len, why);
+	case BE_GROUP_SEEK:
+		return write_seek(c, g, coord_own_member(g, caller->tgid), text, len, why);
+	case BE_GROUP_REJECT:
+		return write_reject(c, g, self, caller, text, len, token, why);
+	}
+	return -EINVAL;
+}
+
+static int group_fsync(void *ctx, struct be_group *bg, uint64_t token)
+{
+	struct coordinator *c = coordinator_of(ctx);
+	struct plog *log;
+	int r = coord_home(c, coord_group_of(bg), &log);
+
+	return r ? r : store_fsync(c->b->store, log, c->b->now_ms, token);
+}
+
+void coord_offsets_backend(struct backend *ret)
+{
+	ret->group_write = coord_write;
+	ret->group_fsync = group_fsync;
+}
