@@ -66,7 +66,7 @@ unit_fusefs_TESTS := tests/unit/test_errors.c tests/unit/test_lock.c tests/unit/
 unit_daemon_TESTS := tests/unit/test_config.c tests/unit/test_options.c \
 	tests/unit/test_metalog.c
 # These are linked with all layers.
-sim_TESTS := tests/sim/model_plog.c
+sim_TESTS := tests/sim/model_plog.c tests/sim/model_groups.c
 fault_TESTS := tests/fault/sweep_store.c tests/fault/sweep_topics.c \
 	tests/fault/sweep_broker.c tests/fault/same_calls.c
 fuzz_TESTS := tests/fuzz/batch.c tests/fuzz/broker_config.c tests/fuzz/checkpoint.c \
@@ -79,6 +79,8 @@ fuzz_TESTS := tests/fuzz/batch.c tests/fuzz/broker_config.c tests/fuzz/checkpoin
 testlib_SRC := tests/lib/simdisk.c tests/lib/simdisk_crash.c tests/lib/fuzz.c
 # What stands in for daemon/io and the kernel under a whole broker.
 simworld_SRC := tests/lib/simmount.c tests/lib/simworld.c tests/lib/simworld_check.c
+# The world of a group.
+simgroup_SRC := tests/lib/simgroup.c tests/lib/simgroup_client.c
 # What makes the files of tests/golden.
 golden_SRC := tests/golden/make_golden.c
 # The programs of tests/bench.
@@ -107,7 +109,7 @@ archives = $(patsubst %,$(B)/lib%.a,$($(1)_NEEDS))
 libs = $(foreach l,$($(1)_NEEDS),$($(l)_LIBS))
 
 unit_TESTS := $(foreach l,$(LAYERS),$(unit_$(l)_TESTS))
-all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(main_SRC) $(testlib_SRC) $(simworld_SRC) \
+all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(main_SRC) $(testlib_SRC) $(simworld_SRC) $(simgroup_SRC) \
 	$(golden_SRC) $(bench_SRC)
 all_TESTS := $(unit_TESTS) $(sim_TESTS) $(fault_TESTS) $(fuzz_TESTS)
 
@@ -132,6 +134,7 @@ endef
 $(foreach l,$(LAYERS),$(if $(unit_$(l)_TESTS),$(eval $(call test_rule,$(l),$(unit_$(l)_TESTS)))))
 $(if $(sim_TESTS)$(fault_TESTS),$(eval $(call test_rule,daemon,$(sim_TESTS) $(fault_TESTS))))
 $(B)/tests/fault/sweep_broker: $(call obj,$(simworld_SRC))
+$(B)/tests/sim/model_groups: $(call obj,$(simgroup_SRC))
 
 $(if $(fuzz_TESTS),$(call bin,$(fuzz_TESTS))): $(B)/%: $(B)/%.o $(B)/libtestlib.a \
 		$(call archives,daemon)
