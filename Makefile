@@ -78,7 +78,7 @@ unit_fusefs_TESTS := tests/unit/test_errors.c tests/unit/test_lock.c tests/unit/
 unit_daemon_TESTS := tests/unit/test_config.c tests/unit/test_options.c \
 	tests/unit/test_metalog.c
 # These are linked with all layers.
-sim_TESTS := tests/sim/model_plog.c
+sim_TESTS := tests/sim/model_plog.c tests/sim/model_groups.c
 fault_TESTS := tests/fault/sweep_store.c tests/fault/sweep_clean.c tests/fault/sweep_topics.c \
 	tests/fault/sweep_broker.c tests/fault/same_calls.c
 fuzz_TESTS := tests/fuzz/batch.c tests/fuzz/broker_config.c tests/fuzz/checkpoint.c \
@@ -97,6 +97,8 @@ simworld_SRC := tests/lib/simmount.c tests/lib/simworld.c tests/lib/simworld_che
 model_SRC := tests/sim/model_clean.c
 # Programs that mount cases run beside the binary.
 mount_SRC := tests/mount/traced.c tests/mount/simulated.c
+# The world of a group.
+simgroup_SRC := tests/lib/simgroup.c tests/lib/simgroup_client.c
 # What makes the files of tests/golden.
 golden_SRC := tests/golden/make_golden.c
 # The programs of tests/bench.
@@ -126,7 +128,7 @@ libs = $(foreach l,$($(1)_NEEDS),$($(l)_LIBS))
 
 unit_TESTS := $(foreach l,$(LAYERS),$(unit_$(l)_TESTS))
 all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(main_SRC) $(testlib_SRC) $(simworld_SRC) \
-	$(model_SRC) $(golden_SRC) $(bench_SRC) $(mount_SRC)
+	$(model_SRC) $(golden_SRC) $(bench_SRC) $(mount_SRC) $(simgroup_SRC)
 all_TESTS := $(unit_TESTS) $(sim_TESTS) $(fault_TESTS) $(fuzz_TESTS)
 
 # A failed recipe leaves no half-written target.
@@ -171,6 +173,7 @@ $(B)/tests/mount/simulated: $(B)/tests/mount/simulated.o $(call obj,$(simworld_S
 		$(B)/libtestlib.a $(world_archives)
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(call libs,daemon)
 $(B)/tests/sim/model_plog: $(call obj,$(model_SRC))
+$(B)/tests/sim/model_groups: $(call obj,$(simgroup_SRC))
 
 $(if $(fuzz_TESTS),$(call bin,$(fuzz_TESTS))): $(B)/%: $(B)/%.o $(B)/libtestlib.a \
 		$(call archives,daemon)

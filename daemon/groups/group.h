@@ -261,11 +261,13 @@ struct group_offset {
 	uint8_t topic_id[16];
 	uint32_t partition;
 	int64_t offset; /* the next record to be read; -1: none yet (only deliveries are known) */
-	int32_t leader_epoch;  /* of the record before it (KIP-320); -1: unknown */
-	int64_t commit_ms;     /* CLOCK_REALTIME */
-	int64_t delivered_off; /* the record that was delivered last, where max.deliveries counts */
-	uint32_t delivered_cnt; /* how often; 0: not counted */
-	const char *metadata;	/* owned by the group; "" */
+	int32_t leader_epoch; /* of the record before it (KIP-320); -1: unknown */
+	int64_t commit_ms;    /* CLOCK_REALTIME */
+	/* The record that was delivered last, where max.deliveries counts, and how often; 0: not
+	 * counted. A commit leaves them, a seek sets them to 0. */
+	int64_t delivered_off;
+	uint32_t delivered_cnt;
+	const char *metadata; /* owned by the group; "" */
 	uint32_t metadata_len;
 };
 

@@ -480,7 +480,7 @@ static int load(struct loader *l)
 	return r ? r : load_members(l);
 }
 
-static void splice(struct list *to, struct list *from)
+static void move_list(struct list *to, struct list *from)
 {
 	LIST_FOREACH_SAFE(pos, tmp, from) {
 		list_remove(pos);
@@ -496,12 +496,12 @@ static void exchange(struct group *g, struct group *from)
 
 	list_init(&subs);
 	list_init(&members);
-	splice(&subs, &g->subs);
-	splice(&members, &g->members);
-	splice(&g->subs, &from->subs);
-	splice(&g->members, &from->members);
-	splice(&from->subs, &subs);
-	splice(&from->members, &members);
+	move_list(&subs, &g->subs);
+	move_list(&members, &g->members);
+	move_list(&g->subs, &from->subs);
+	move_list(&g->members, &from->members);
+	move_list(&from->subs, &subs);
+	move_list(&from->members, &members);
 #define EXCHANGE(field) (g->field = from->field, from->field = old.field)
 	EXCHANGE(generation);
 	EXCHANGE(written_generation);

@@ -1,0 +1,243 @@
+/*
+ * A consumer group against a world that knows what every process knows (tests/lib/simgroup.h),
+ * under a seed: processes join as streams and through lines, by names and patterns, as instances;
+ * they die, stall and come back; topics grow, go and are made again; writes fail; the broker is
+ * killed between any two steps. In the end all comes to rest.
+ *
+ *   model_groups [COUNT [FIRST_SEED]]
+ *
+ * 10,000 seeds from 1 (TOPICFS_SEED) on, or those that fit into SHORT_SECONDS; with TOPICFS_LONG
+ * without end from a seed that is printed, for half an hour (TOPICFS_LONG_SECONDS). A failure
+ * prints the seed; "model_groups 1 SEED" repeats it alone.
+ */
+#include "tests/lib/simgroup.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define OPS 250U
+#define SHORT_SECONDS 30
+
+static struct sg_client *some_client(struct sg_world *w)
+{
+	return &w->clients[sg_below(w, SG_CLIENTS)];
+}
+
+static void open_some(struct sg_world *w)
+{
+	struct sg_client *c = some_client(w);
+	bool is_member = c->is_open;
+
+	if (is_member)
+		return;
+	/* Clients 0 and 1 are one instance, 2 is another. */
+	c->instance = c < &w->clients[2] ? "one" : c == &w->clients[2] ? "two" : NULL;
+	c->is_stream = sg_below(w, 2);
+	/* A stream is one topic. */
+	if (!c->instance || !sg_below(w, 8))
+		c->sub = c->is_stream ? sg_below(w, 2) * 3 : sg_below(w, SG_SUBS);
+	if (c->is_stream && c->sub > 1)
+		c->sub = 0;
+	c->session_ms = 100 + sg_below(w, 1000);
+	c->rebalance_ms = 100 + sg_below(w, 1000);
+	c->poll_ms = 100 + sg_below(w, 3000);
+	sg_open(w, c);
+}
+
+static void change_topic(struct sg_world *w)
+{
+	struct sg_topic *t = &w->topics[sg_below(w, SG_TOPICS)];
+	uint32_t grown = 1 + sg_below(w, 2);
+
+	if (!t->part_cnt)
+		sg_set_topic(w, t, 1 + sg_below(w, 3), true);
+	else if (sg_below(w, 4))
+		sg_set_topic(w, t, MIN(t->part_cnt + grown, SG_PARTS), false);
+	else
+		sg_set_topic(w, t, sg_below(w, 2) ? 0 : 1 + sg_below(w, 3), true);
+}
+
+static void change_settings(struct sg_world *w)
+{
+	w->set.strategy = (enum assign_strategy)sg_below(w, 4);
+	group_set_settings(w->g, &w->set);
+}
+
+/* Something that a living process does. */
+static void act(struct sg_world *w)
+{
+	struct sg_client *c = some_client(w);
+
+	if (!c->is_open)
+		return;
+	if (c->is_stalled) {
+		c->is_stalled = sg_below(w, 3);
+		return;
+	}
+	switch (sg_below(w, 16)) {
+	case 0:
+		sg_close(w, c);
+		break;
+	case 1:
+		sg_stall(w, c);
+		break;
+	case 2:
+		if (!c->is_stream && !c->is_expelled)
+			sg_resubscribe(w, c, sg_below(w, SG_SUBS));
+		break;
+	case 3:
+		if (!c->is_expelled)
+			sg_seek(w, c);
+		break;
+	case 4 ... 7:
+		if (!c->is_stream && !c->is_expelled)
+			sg_work(w, c);
+		break;
+	default:
+		if (!c->is_waiting)
+			sg_read(w, c);
+		break;
+	}
+}
+
+static void step(struct sg_world *w)
+{
+	struct sg_topic *t = &w->topics[sg_below(w, SG_TOPICS)];
+
+	switch (sg_below(w, 32)) {
+	case 0:
+		change_topic(w);
+		break;
+	case 1:
+		w->is_killed = true;
+		break;
+	case 2:
+		change_settings(w);
+		break;
+	case 3:
+		sg_commit_by_other(w);
+		break;
+	case 4 ... 6:
+		open_some(w);
+		break;
+	case 7 ... 10:
+		if (t->part_cnt)
+			sg_append(w, t, sg_below(w, t->part_cnt), 1 + sg_below(w, 4));
+		break;
+	case 11 ... 12:
+		w->now_ms += sg_below(w, sg_below(w, 3) ? 50 : 1500);
+		break;
+	default:
+		act(w);
+		break;
+	}
+	if (!w->is_killed)
+		sg_round(w);
+	while (w->is_killed) {
+		w->now_ms += sg_below(w, 300);
+		sg_restart(w);
+	}
+}
+
+/* Nothing happens any more but that processes that are not stopped go on. */
+static void come_to_rest(struct sg_world *w)
+{
+	w->is_calm = true;
+	for (unsigned i = 0; i < 1000; i++) {
+		for (uint32_t n = 0; n < SG_CLIENTS; n++) {
+			struct sg_client *c = &w->clients[n];
+
+			if (!c->is_open || c->is_stalled)
+				continue;
+			for (unsigned k = 0; k < 4 && !c->is_stream && !c->is_expelled; k++)
+				sg_work(w, c);
+			if (!c->is_waiting)
+				sg_read(w, c);
+		}
+		w->now_ms += 10;
+		sg_round(w);
+	}
+	sg_check_rest(w);
+}
+
+static void run(struct sg_world *w, uint64_t seed)
+{
+	sg_init(w, seed);
+	for (uint32_t t = 0; t < SG_TOPICS; t++)
+		sg_set_topic(w, &w->topics[t], sg_below(w, 4), true);
+	for (w->op = 0; w->op < OPS; w->op++)
+		step(w);
+	come_to_rest(w);
+	sg_fini(w);
+}
+
+static uint64_t env_number(const char *name, uint64_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+/* Every step-th seed from first on, below end, until the clock shows until. */
+static void run_some(uint64_t first, uint64_t end, uint64_t every, time_t until,
+		     atomic_ullong *done)
+{
+	struct sg_world *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		abort();
+	for (uint64_t seed = first; seed < end && time(NULL) < until; seed += every) {
+		run(w, seed);
+		atomic_fetch_add(done, 1);
+	}
+	free(w);
+}
+
+/* One process for each of jobs; whether all came to their end. */
+static bool run_jobs(uint64_t first, uint64_t end, uint64_t jobs, time_t until, atomic_ullong *done)
+{
+	bool good = true;
+
+	fflush(stdout);
+	for (uint64_t i = 0; i < jobs; i++) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			run_some(first + i, end, jobs, until, done);
+			_exit(0);
+		}
+		good &= pid > 0;
+	}
+	for (int status; wait(&status) > 0;)
+		good &= !status;
+	return good;
+}
+
+int main(int argc, char **argv)
+{
+	bool is_long = getenv("TOPICFS_LONG") != NULL;
+	time_t begin = time(NULL);
+	uint64_t cnt = argc > 1 ? strtoull(argv[1], NULL, 10) : 10000;
+	uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 10)
+				  : env_number("TOPICFS_SEED", is_long ? (uint64_t)begin << 20 : 1);
+	uint64_t end = is_long && argc < 2 ? UINT64_MAX : first + cnt;
+	long jobs = cnt > 1 ? sysconf(_SC_NPROCESSORS_ONLN) : 1;
+	atomic_ullong *done = mmap(NULL, sizeof(*done), PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	bool good;
+
+	if (done == MAP_FAILED)
+		return 1;
+	printf("1..1\n# seeds from %" PRIu64 " on\n", first);
+	good = run_jobs(
+		first, end, jobs > 0 ? (uint64_t)jobs : 1,
+		begin + (time_t)env_number("TOPICFS_LONG_SECONDS", is_long ? 1800 : SHORT_SECONDS),
+		done);
+	printf("%s 1 - %llu seeds from %" PRIu64 " on\n", good && *done ? "ok" : "not ok",
+	       (unsigned long long)*done, first);
+	return !good;
+}
