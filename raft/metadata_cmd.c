@@ -91,8 +91,8 @@ int metadata_get_change(struct cursor *c, struct topic_change *ret)
 void metadata_put_group_change(struct buf *out, const struct group_change *change)
 {
 	PRE(change->setting < GROUP_SETTING_CNT);
-	put_change(out, &group_setting_table[change->setting], change->reset, change->num, change->text,
-		   change->text_len);
+	put_change(out, &group_setting_table[change->setting], change->reset, change->num,
+		   change->text, change->text_len);
 }
 
 int metadata_get_group_change(struct cursor *c, struct group_change *ret)

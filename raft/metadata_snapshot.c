@@ -222,7 +222,8 @@ static int get_group_own(struct cursor *c, struct metadata_group *g)
 		if (err)
 			return err;
 		if (change.reset ||
-		    !is_canonical(&group_setting_table[change.setting], change.num, change.text_len) ||
+		    !is_canonical(&group_setting_table[change.setting], change.num,
+				  change.text_len) ||
 		    group_change_check(&change, sentence) || g->own.set >> change.setting)
 			return -EBADMSG;
 		group_config_put(&g->own, &change);

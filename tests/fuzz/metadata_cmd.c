@@ -3,6 +3,7 @@
  * What decodes encodes to the same; what metadata_check() says is what metadata_apply() does; and
  * the state survives its snapshot.
  */
+#include "daemon/base/name.h"
 #include "raft/metadata.h"
 #include "tests/lib/fuzz.h"
 
@@ -21,8 +22,11 @@ static bool is_nobody(const struct metadata_cmd *cmd)
 /* A change that goes back to the default may hold a text, which is left out when it is written. */
 static bool has_idle_text(const struct metadata_cmd *cmd)
 {
-	for (unsigned i = 0; cmd->kind == METADATA_CONFIG && i < cmd->change_cnt; i++)
+	for (unsigned i = 0; i < cmd->change_cnt; i++)
 		if (cmd->changes[i].reset && cmd->changes[i].text_len)
+			return true;
+	for (unsigned i = 0; i < cmd->group_change_cnt; i++)
+		if (cmd->group_changes[i].reset && cmd->group_changes[i].text_len)
 			return true;
 	return false;
 }
@@ -67,7 +71,27 @@ static void apply(struct metadata *md, uint64_t index, const uint8_t *data, size
 		CHECK(t && !memcmp(t->id, res.topic_id, 16));
 		CHECK(metadata_find_topic_id(md, res.topic_id) == t);
 	}
+	if (!res.err && !res.repeated && res.kind == METADATA_GROUP_CREATE) {
+		const struct metadata_group *g = metadata_find_group(md, res.group);
+
+		CHECK(g && !memcmp(g->id, res.group_id, 16));
+		CHECK(metadata_find_group_id(md, res.group_id) == g);
+	}
 	free(copy);
+}
+
+static void check_group(const struct metadata *md, uint32_t idx)
+{
+	const struct metadata_group *g = metadata_group_at(md, idx);
+	char dlq[TOPIC_NAME_MAX + 1], sentence[SENTENCE_MAX];
+	struct group_config c;
+
+	CHECK(metadata_find_group(md, g->name) == g);
+	CHECK(metadata_group_after(md, g->name) == idx + 1);
+	CHECK(!group_name_check(g->name) && g->mode <= 07777);
+	group_config_merge(&g->own, &c);
+	CHECK(!c.max_deliveries || !group_config_dlq(&c, g->name, dlq, sentence));
+	CHECK(c.session_timeout_ms >= GROUP_TIMEOUT_MIN_MS);
 }
 
 static void check_state(const struct metadata *md)
@@ -82,7 +106,10 @@ static void check_state(const struct metadata *md)
 		CHECK(metadata_topic_after(md, t->name) == i + 1);
 		CHECK(t->partition_cnt >= 1 && t->partition_cnt <= PARTITION_CNT_MAX);
 		CHECK(t->mode <= 07777);
+		CHECK(t->own.cleanup_policy == CLEANUP_DELETE || topic_name_is_internal(t->name));
 	}
+	for (uint32_t i = 0; i < metadata_group_cnt(md); i++)
+		check_group(md, i);
 	buf_init(&a);
 	buf_init(&b);
 	metadata_encode(md, &a);
