@@ -583,8 +583,8 @@ static void fail_each(const struct scenario *s, const char *name, uint64_t cases
 		status = lives(w, s, arm_fail, d.n, err);
 		if (unseen && (status || w->refused))
 			world_fail(w, "status %d, %u refusals", status, w->refused);
-		/* Nobody but who asked for what there is no memory for. */
-		if (err == -ENOMEM && ((status && w->begun && !w->ending) || w->met > 1))
+		/* Nobody but who asked for what there is no room for is told; it serves on. */
+		if (err != -EIO && !unseen && ((status && w->begun && !w->ending) || w->met > 1))
 			world_fail(w, "status %d, %u refusals", status, w->met);
 		disarm(w);
 		recover(w, true, d.n * 3 + 1);
