@@ -8,9 +8,10 @@
  *   directory.id=…
  *   checksum=…            XXH3-64 of the lines above, 16 hexadecimal digits; early files have none
  *
- * clean-shutdown: "incarnation=N\nboot.id=HEX\n". TOPIC-PARTITION/partition.metadata is Kafka's
- * too: "version: 0\ntopic_id: BASE64URL\n"; it is not synced by itself, the heads of segments are
- * what counts.
+ * clean-shutdown: "incarnation=N\nboot.id=HEX\n". While the broker runs it stands by as
+ * clean-shutdown.new, so that a stop needs no room on the disk. TOPIC-PARTITION/partition.metadata
+ * is Kafka's too: "version: 0\ntopic_id: BASE64URL\n"; it is not synced by itself, the heads of
+ * segments are what counts.
  */
 #include "daemon/base/hash.h"
 #include "daemon/store/store_impl.h"
@@ -20,6 +21,9 @@
 #include <stdlib.h>
 
 #define STORE_FILE_MAX (64U * MIB)
+
+#define MARKER "clean-shutdown"
+#define MARKER_NEW "clean-shutdown.new"
 
 static const char BASE64URL[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -232,15 +236,55 @@ int store_write_meta(struct store *s)
 	return store_write_file(s, "meta.properties", text, (size_t)n);
 }
 
-int store_write_marker(struct store *s)
+static int marker_text(const struct store *s, uint64_t incarnation, char ret[96])
 {
-	char text[96], boot[33];
-	int n;
+	char boot[33];
 
 	store_hex(s->boot_id, boot);
-	n = snprintf(text, sizeof(text), "incarnation=%llu\nboot.id=%s\n",
-		     (unsigned long long)s->incarnation, boot);
-	return store_write_file(s, "clean-shutdown", text, (size_t)n);
+	return snprintf(ret, 96, "incarnation=%llu\nboot.id=%s\n", (unsigned long long)incarnation,
+			boot);
+}
+
+int store_put_marker_by(struct store *s)
+{
+	struct disk_stat st = { 0 };
+	char text[96];
+	int err = disk_stat(s->disk, MARKER, &st);
+
+	if (!err) {
+		/* Were both names of one file, the rename would leave both. */
+		err = disk_unlink(s->disk, MARKER_NEW);
+		return err && err != -ENOENT ? err : disk_rename(s->disk, MARKER, MARKER_NEW);
+	}
+	if (err == -ENOENT)
+		err = disk_stat(s->disk, MARKER_NEW, &st);
+	if (err != -ENOENT)
+		return err;
+	/* Of no life. Where there is no room, the stop tries again. */
+	err = write_and_sync(s, MARKER_NEW, text, (size_t)marker_text(s, 0, text), false);
+	return err == -ENOSPC ? 0 : err;
+}
+
+int store_write_marker(struct store *s)
+{
+	char text[96];
+	int n = marker_text(s, s->incarnation, text), close_err;
+	int fd, err = disk_open(s->disk, MARKER_NEW, DISK_CREATE, &fd);
+
+	if (err)
+		return err;
+	/* Not emptied before: its block is what a full disk has no other of. */
+	err = disk_write(s->disk, fd, text, (size_t)n, 0);
+	if (!err)
+		err = disk_truncate(s->disk, fd, (uint64_t)n);
+	if (!err)
+		err = disk_fsync(s->disk, fd);
+	close_err = disk_close(s->disk, fd);
+	if (!err)
+		err = close_err;
+	if (!err)
+		err = disk_rename(s->disk, MARKER_NEW, MARKER);
+	return err ? err : disk_sync_dir(s->disk, ".");
 }
 
 int store_read_marker(struct store *s, bool *ret_found, uint64_t *ret_incarnation)
@@ -251,7 +295,7 @@ int store_read_marker(struct store *s, bool *ret_found, uint64_t *ret_incarnatio
 	int err;
 
 	buf_init(&b);
-	err = store_read_file(s, "clean-shutdown", &b);
+	err = store_read_file(s, MARKER, &b);
 	*ret_found = !err;
 	*ret_incarnation = 0;
 	if (!err) {

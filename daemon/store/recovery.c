@@ -522,9 +522,9 @@ int store_recover(struct store *s, struct store_open_report *rep)
 	if (!err)
 		err = begin_ring(s, blocks, sequence);
 	if (!err) {
-		err = disk_unlink(s->disk, "clean-shutdown");
+		err = store_put_marker_by(s);
 		/* Directories of partitions that a killed process made are synced by this too. */
-		if (!err || err == -ENOENT)
+		if (!err)
 			err = disk_sync_dir(s->disk, ".");
 	}
 	if (!err)

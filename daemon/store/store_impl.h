@@ -249,6 +249,8 @@ MUST_CHECK int store_submit(struct store *s, struct disk_req *req, void *ctx);
 void store_hex(const uint8_t id[16], char ret[33]);
 MUST_CHECK int store_read_meta(struct store *s, bool *ret_found, struct store_open_report *rep);
 MUST_CHECK int store_write_meta(struct store *s);
+/* At a start: it is not there any more, once the directory is synced; its room on the disk is. */
+MUST_CHECK int store_put_marker_by(struct store *s);
 MUST_CHECK int store_write_marker(struct store *s);
 /* Whether the clean-shutdown marker is there, and of which incarnation; 0: malformed. */
 MUST_CHECK int store_read_marker(struct store *s, bool *ret_found, uint64_t *ret_incarnation);

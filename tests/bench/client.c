@@ -173,6 +173,20 @@ static void write_loop(const struct opts *opts, struct worker *worker, int fd, c
 	worker->end_ns = t;
 }
 
+/* What the first write to a file costs is not a rate: its bytes count, its time does not. */
+static void write_first(const struct opts *opts, struct worker *worker, int fd, const char *buf,
+			size_t len)
+{
+	ssize_t n = write(fd, buf, len);
+
+	if (n != (ssize_t)len)
+		worker_fail(worker, n < 0 ? errno : EIO, "write ");
+	else if (opts->do_fsync && fdatasync(fd) < 0)
+		worker_fail(worker, errno, "fsync ");
+	else
+		worker->len += len;
+}
+
 static void writer_main(const struct opts *opts, struct shared *shared, uint32_t idx)
 {
 	struct worker *worker = &shared->workers[idx];
@@ -185,6 +199,8 @@ static void writer_main(const struct opts *opts, struct shared *shared, uint32_t
 	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
 	if (fd < 0)
 		worker_fail(worker, errno, "open ");
+	if (fd >= 0 && opts->warm)
+		write_first(opts, worker, fd, buf, len);
 	wait_go(shared);
 	if (fd < 0)
 		return;
@@ -396,6 +412,7 @@ static _Noreturn void usage(void)
 			"  append    write lines (--writers N --files N --line LEN --json --fsync\n"
 			"            --seconds T | --count N | --bytes N; --size LEN packs lines "
 			"into a write;\n"
+			"            --warm: each has written once before the time begins;\n"
 			"            --poll FILE --poll-ms N reads a file beside it); {} in PATH "
 			"is the file's number\n"
 			"  read      read a file by --size, again and again for --seconds; --bytes "
@@ -432,7 +449,7 @@ static const struct opt_desc opt_descs[] = {
 	{ "line", OPT_U64, FIELD(line_len) },	{ "poll-ms", OPT_U32, FIELD(poll_ms) },
 	{ "gap-us", OPT_U32, FIELD(gap_us) },	{ "json", OPT_FLAG, FIELD(json) },
 	{ "fsync", OPT_FLAG, FIELD(do_fsync) }, { "same", OPT_FLAG, FIELD(same) },
-	{ "suffix", OPT_FLAG, FIELD(suffix) },
+	{ "suffix", OPT_FLAG, FIELD(suffix) },	{ "warm", OPT_FLAG, FIELD(warm) },
 };
 
 enum { OPT_CNT = sizeof(opt_descs) / sizeof(opt_descs[0]) };

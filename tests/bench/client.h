@@ -41,6 +41,7 @@ struct opts {
 	uint32_t gap_us; /* wake: from one record to the next */
 	bool json;	 /* lines are JSON objects with the line as their value */
 	bool do_fsync;
+	bool warm;   /* append: each writer has written once before the time begins */
 	bool same;   /* wake: the writer reads its own record */
 	bool suffix; /* first: open PATH@OFFSET instead of reading at a position of PATH */
 	char **argv; /* start: the program to run */

@@ -29,14 +29,16 @@ before=$(stat -c %s "$T/t/0")
 assert_eq one "$(head -n 1 "$T/t/0")"
 assert_eq "$before" "$(cat "$DATA"/t-0/*.data | wc -c)" "nothing of what was refused is stored"
 
-# Full to the last byte: it starts, serves, and takes writes when there is room again.
-stop_broker
+# Full to the last byte: it stops cleanly, starts, serves, and takes writes when there is room.
 head -c 24m /dev/zero >"$CASE_DIR/disk/filler" 2>/dev/null || :
+stop_broker
+[ -s "$DATA/clean-shutdown" ] || fail "the stop left no marker"
+head -c 24m /dev/zero >"$CASE_DIR/disk/filler2" 2>/dev/null || :
 start_broker "${options[@]}"
 assert_eq "$before" "$(stat -c %s "$T/t/0")"
 assert_eq one "$(head -n 1 "$T/t/0")"
 assert_errno ENOSPC open "$T/t/0" wronly , write 'more\n'
-rm "$CASE_DIR/disk/filler"
+rm "$CASE_DIR/disk/filler" "$CASE_DIR/disk/filler2"
 rmdir "$T/t"
 takes() {
 	[ -d "$T/u" ] || mkdir "$T/u"

@@ -22,8 +22,8 @@ static void test_a_deleted_partition_is_gone(void **state)
 	for (unsigned i = 0; i < 5; i++)
 		tick(f, 100);
 	assert_int_equal(disk_list(f->d, ".", count_name, &names), 0);
-	/* journal, checkpoint, debts, meta.properties */
-	assert_int_equal(names, 4);
+	/* journal, checkpoint, debts, meta.properties, clean-shutdown.new */
+	assert_int_equal(names, 5);
 }
 
 static int count_gone(void *ctx, const char *name)
@@ -265,6 +265,33 @@ static void test_a_marker_of_another_life_is_not_trusted(void **state)
 	assert_int_equal(plog_ok(f, 0, &PLOG)->next_offset, 2);
 }
 
+/* All that a stop writes has its place on the disk, with no byte free at the start, too. */
+static void test_a_stop_needs_no_room(void **state)
+{
+	struct fixture *f = *state;
+	struct plog *p;
+
+	open_ok(f);
+	tick(f, 1);
+	p = plog_ok(f, 0, &PLOG);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(append(f, p, "line\n"), 0);
+	simdisk_set_free(f->sim, 0);
+	close_ok(f);
+	assert_true(open_ok(f).clean);
+	assert_int_equal(plog_ok(f, 0, &PLOG)->next_offset, 2);
+	simdisk_set_free(f->sim, 0);
+	close_ok(f);
+	/* A life that ends by a kill keeps the place, too. */
+	assert_true(open_ok(f).clean);
+	simdisk_kill(f->sim);
+	bury(f);
+	assert_false(open_ok(f).clean);
+	simdisk_set_free(f->sim, 0);
+	close_ok(f);
+	assert_true(open_ok(f).clean);
+}
+
 static void test_data_without_properties_are_not_taken_for_fresh(void **state)
 {
 	struct fixture *f = *state;
@@ -405,6 +432,7 @@ int main(void)
 		CASE(test_a_log_without_its_segments_is_damage),
 		CASE(test_a_marker_of_another_life_is_not_trusted),
 		CASE(test_each_flipped_bit_of_the_properties_is_found),
+		CASE(test_a_stop_needs_no_room),
 		CASE(test_data_without_properties_are_not_taken_for_fresh),
 		CASE(test_a_directory_of_another_topic_is_not_served),
 		CASE(test_single_lines_are_described_in_time),
