@@ -155,7 +155,9 @@ static void log_config(const struct topic_config *c, struct plog_config *ret)
 				     .retention_ms = c->retention_ms,
 				     .retention_bytes = c->retention_bytes,
 				     .index_interval_bytes = (uint32_t)c->index_interval_bytes,
-				     .log_append_time = c->timestamp_type == TIMESTAMP_LOG_APPEND };
+				     .log_append_time = c->timestamp_type == TIMESTAMP_LOG_APPEND,
+				     .compact = c->cleanup_policy == CLEANUP_COMPACT,
+				     .delete_retention_ms = c->delete_retention_ms };
 }
 
 static void effective(struct broker *b, const struct metadata_topic *mt, struct topic_config *ret)

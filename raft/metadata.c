@@ -487,6 +487,8 @@ static int check_config(const struct metadata_topic *t, const struct metadata_cm
 		const struct topic_change *c = &cmd->changes[i];
 		int err = topic_change_check(c, ret_sentence);
 
+		if (!err)
+			err = topic_change_check_for(t->name, c, ret_sentence);
 		if (err)
 			return err;
 		if (c->setting != TOPIC_NUM_PARTITIONS || c->num >= t->partition_cnt)

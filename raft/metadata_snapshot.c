@@ -134,7 +134,9 @@ static int get_own(struct cursor *c, struct metadata_topic *t)
 		if (err)
 			return err;
 		if (change.reset || !is_canonical(&change) ||
-		    topic_change_check(&change, sentence) || t->own.set >> change.setting ||
+		    topic_change_check(&change, sentence) ||
+		    topic_change_check_for(t->name, &change, sentence) ||
+		    t->own.set >> change.setting ||
 		    (change.setting == TOPIC_NUM_PARTITIONS && change.num != t->partition_cnt))
 			return -EBADMSG;
 		topic_config_put(&t->own, &change);

@@ -47,9 +47,20 @@ static bool parse_num(const char *text, size_t len, int64_t *ret)
 	return true;
 }
 
+/* How many choices people have. */
+static int choice_cnt(const struct setting *s)
+{
+	int cnt = 0;
+
+	while (s->choices[cnt])
+		cnt++;
+	POST(cnt > (int)s->own_cnt);
+	return cnt - (int)s->own_cnt;
+}
+
 static bool parse_choice(const struct setting *s, const char *text, size_t len, int64_t *ret)
 {
-	for (int i = 0; s->choices[i]; i++) {
+	for (int i = 0; i < choice_cnt(s); i++) {
 		if (strlen(s->choices[i]) != len || memcmp(s->choices[i], text, len))
 			continue;
 		*ret = i;
@@ -125,9 +136,9 @@ void setting_print_bounds(const struct setting *s, struct buf *out)
 			buf_printf(out, "%" PRId64 " to %" PRId64, s->min, s->max);
 		break;
 	case SETTING_CHOICE:
-		for (int i = 0; s->choices[i]; i++)
+		for (int i = 0; i < choice_cnt(s); i++)
 			buf_printf(out, "%s%s", i ? " | " : "", s->choices[i]);
-		if (!s->choices[1])
+		if (choice_cnt(s) == 1)
 			buf_put_str(out, " only");
 		break;
 	case SETTING_TEXT:

@@ -25,8 +25,9 @@ struct setting {
 	enum setting_type type;
 	int64_t min, max, def;	    /* of NUM; CHOICE: def only; TEXT: max only, no default */
 	const char *const *choices; /* ends with NULL */
-	size_t field;		    /* offset of the value in the owner's struct */
-	const char *help;	    /* one line, ends without a full stop */
+	unsigned own_cnt; /* so many, the last ones, are for the broker itself: never parsed */
+	size_t field;	  /* offset of the value in the owner's struct */
+	const char *help; /* one line, ends without a full stop */
 };
 
 /* A name or a value that is known but refused, and why. */

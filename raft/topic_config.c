@@ -9,7 +9,7 @@
 
 static const char *const acks_choices[] = { "0", "1", "all", NULL };
 static const char *const timestamp_choices[] = { "CreateTime", "LogAppendTime", NULL };
-static const char *const cleanup_choices[] = { "delete", NULL };
+static const char *const cleanup_choices[] = { "delete", "compact", NULL };
 static const char *const compression_choices[] = { "uncompressed", NULL };
 static const char *const false_choices[] = { "false", NULL };
 
@@ -78,7 +78,7 @@ const struct setting topic_settings[TOPIC_SETTING_CNT] = {
 			" the order of those keys is given up" },
 	[TOPIC_CLEANUP_POLICY] = {
 		.name = "cleanup.policy", .type = SETTING_CHOICE, .choices = cleanup_choices,
-		.def = 0, FIELD(cleanup_policy),
+		.own_cnt = 1, .def = CLEANUP_DELETE, FIELD(cleanup_policy),
 		.help = "What is done with old segments" },
 	[TOPIC_DELETE_RETENTION_MS] = {
 		.name = "delete.retention.ms", .type = SETTING_NUM, .min = 0, .max = INT64_MAX,
@@ -120,7 +120,8 @@ static const char *const broker_names[TOPIC_SETTING_CNT] = {
 #define NOT_HERE "known, but not in this build"
 #define WITH_CLUSTER "known, but not in this build; it comes with clusters of several brokers"
 
-/* What Kafka or a later build knows. "cannot compact" sentences name the policy that was asked. */
+/* What Kafka or a later build knows; topics of the broker itself are compacted, and nobody sets
+ * that by hand. "cannot compact" sentences name the policy that was asked. */
 static const struct setting_refusal refusals[] = {
 	{ "cleanup.policy", "compact", NO_COMPACTION },
 	{ "cleanup.policy", "compact,delete", NO_COMPACTION },
@@ -275,6 +276,20 @@ int topic_change_check(const struct topic_change *change, char ret_sentence[SENT
 	if (!setting_is_valid(s, change->num))
 		return sentence_refuse(ret_sentence, "%s: %lld is out of bounds", s->name,
 				       (long long)change->num);
+	return 0;
+}
+
+bool topic_is_internal(const char *name)
+{
+	return !strncmp(name, "__", 2);
+}
+
+int topic_change_check_for(const char *name, const struct topic_change *change,
+			   char ret_sentence[SENTENCE_MAX])
+{
+	if (change->setting == TOPIC_CLEANUP_POLICY && !change->reset &&
+	    change->num == CLEANUP_COMPACT && !topic_is_internal(name))
+		return sentence_refuse(ret_sentence, "cleanup.policy=compact: " NO_COMPACTION);
 	return 0;
 }
 

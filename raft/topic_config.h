@@ -43,6 +43,8 @@ enum topic_setting {
 
 enum topic_acks { ACKS_0, ACKS_1, ACKS_ALL };
 enum topic_timestamp_type { TIMESTAMP_CREATE, TIMESTAMP_LOG_APPEND };
+/* CLEANUP_COMPACT: of internal topics only. */
+enum topic_cleanup { CLEANUP_DELETE, CLEANUP_COMPACT };
 
 /* Bytes of hot.keys: a list for people, looked through at each keyed record. */
 #define HOT_KEYS_MAX 1024
@@ -59,8 +61,9 @@ struct topic_config {
 	int64_t timestamp_type;					 /* enum topic_timestamp_type */
 	int64_t timestamp_before_max_ms, timestamp_after_max_ms; /* INT64_MAX: no bound */
 	int64_t index_interval_bytes;
-	char *hot_keys; /* "a,b", without empty items; NULL: none */
-	int64_t cleanup_policy, delete_retention_ms, file_delete_delay_ms;
+	char *hot_keys;		/* "a,b", without empty items; NULL: none */
+	int64_t cleanup_policy; /* enum topic_cleanup */
+	int64_t delete_retention_ms, file_delete_delay_ms;
 	int64_t compression_type, unclean_leader_election;
 };
 
@@ -97,6 +100,12 @@ MUST_CHECK int topic_config_parse(const char *text, size_t len, const struct top
  */
 MUST_CHECK int topic_change_check(const struct topic_change *change,
 				  char ret_sentence[SENTENCE_MAX]);
+/* Whether a topic of this name is one of the broker's own: it begins with "__", as Kafka's do. */
+bool topic_is_internal(const char *name);
+/* Whether a topic of this name may have a change that topic_change_check() lets through: only
+ * internal ones are compacted. 0 or -EINVAL with a sentence. */
+MUST_CHECK int topic_change_check_for(const char *name, const struct topic_change *change,
+				      char ret_sentence[SENTENCE_MAX]);
 /*
  * Applies one checked change to an own config. Of num.partitions only the bit changes; a reset of
  * it clears the bit. Out of memory stops the process (raft/metadata.h says why).

@@ -198,6 +198,30 @@ static void test_settings_are_all_or_none(void **state)
 	metadata_free(md);
 }
 
+/* And through a snapshot, which is checked as a command is. */
+static void test_only_internal_topics_are_compacted(void **state)
+{
+	struct metadata *md = fresh(), *again;
+	struct buf b;
+
+	assert_int_equal(create(md, "t", 1), 0);
+	assert_int_equal(create(md, "_t", 2), 0);
+	assert_int_equal(create(md, "__t", 3), 0);
+	assert_int_equal(set_num(md, "t", TOPIC_CLEANUP_POLICY, false, CLEANUP_COMPACT), -EINVAL);
+	assert_int_equal(set_num(md, "_t", TOPIC_CLEANUP_POLICY, false, CLEANUP_COMPACT), -EINVAL);
+	assert_non_null(strstr(result.sentence, "cannot compact topics yet"));
+	assert_int_equal(set_num(md, "t", TOPIC_CLEANUP_POLICY, false, CLEANUP_DELETE), 0);
+	assert_int_equal(set_num(md, "__t", TOPIC_CLEANUP_POLICY, false, CLEANUP_COMPACT), 0);
+	assert_int_equal(set_num(md, "__t", TOPIC_CLEANUP_POLICY, false, 2), -EINVAL);
+	buf_init(&b);
+	metadata_encode(md, &b);
+	assert_int_equal(metadata_decode(b.data, b.len, &again), 0);
+	assert_int_equal(metadata_find_topic(again, "__t")->own.cleanup_policy, CLEANUP_COMPACT);
+	buf_fini(&b);
+	metadata_free(again);
+	metadata_free(md);
+}
+
 static void test_permissions_change_as_masked(void **state)
 {
 	struct metadata *md = fresh();
@@ -705,6 +729,7 @@ int main(void)
 		cmocka_unit_test(test_names_are_refused),
 		cmocka_unit_test(test_partitions_only_grow),
 		cmocka_unit_test(test_settings_are_all_or_none),
+		cmocka_unit_test(test_only_internal_topics_are_compacted),
 		cmocka_unit_test(test_permissions_change_as_masked),
 		cmocka_unit_test(test_a_deleted_topic_is_gone_and_its_name_free),
 		cmocka_unit_test(test_brokers_are_pairs_of_node_and_directory),
