@@ -115,6 +115,19 @@ static int on_dir_name(void *ctx, const char *name)
 	return 0;
 }
 
+/* What recovery would do with it: as it stands on the disk, not as recovery leaves it. */
+static int on_left_name(void *ctx, const char *name)
+{
+	struct names *n = ctx;
+	uint32_t generation;
+	int64_t base;
+
+	if (plog_is_cleaning_name(name, &base, &generation))
+		verify_note(n->v, n->dir->name,
+			    "%s is left of a cleaning; recovery finishes or forgets it", name);
+	return 0;
+}
+
 static const char METADATA_BEGIN[] = "version: 0\ntopic_id: ";
 
 static bool is_partition_metadata(const struct buf *b, uint8_t ret_id[16])
@@ -183,6 +196,9 @@ static int check_dir(struct verify *v, struct offline_dir *d)
 		verify_note(v, d->name, "is foreign and left alone");
 		return 0;
 	}
+	r = disk_list(v->o.lower, d->name, on_left_name, &names);
+	if (r)
+		return r;
 	offline_open_dir(&v->o, d);
 	tell_recovery(v, d);
 	v->partitions++;

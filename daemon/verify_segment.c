@@ -35,6 +35,8 @@ struct check {
 	uint64_t next_plain;
 	bool ts_known;
 	int64_t max_ts_ms; /* of all records before; -1: none */
+	/* The segment before was cleaned, or any was: what it has not need not be damage. */
+	bool after_cleaned, has_cleaned;
 
 	uint64_t next_data;
 	int64_t seg_max_ts_ms; /* of this segment's records before; INT64_MIN: none */
@@ -156,25 +158,30 @@ static void check_head(struct check *c)
 			     (long long)h->base_offset);
 	if (!h->generation && strcmp(h->data_name, usual) != 0)
 		verify_fault(c->v, c->meta, 80, "the name of its values is \"%s\"", h->data_name);
-	if (c->known && c->w.base_offset != c->next_offset)
+	if (c->known && (c->after_cleaned ? c->w.base_offset < c->next_offset
+					  : c->w.base_offset != c->next_offset))
 		verify_fault(c->v, c->meta, 40,
 			     "the segment begins at offset %lld, but the one before ends at %lld",
 			     (long long)c->w.base_offset, (long long)c->next_offset);
-	if (c->known && h->base_pos != c->next_plain)
+	if (c->known &&
+	    (c->after_cleaned ? h->base_pos < c->next_plain : h->base_pos != c->next_plain))
 		verify_fault(c->v, c->meta, 48,
 			     "the segment begins at position %llu of the plain file, but the one "
 			     "before ends at %llu",
 			     (unsigned long long)h->base_pos, (unsigned long long)c->next_plain);
-	if (c->ts_known && h->prev_max_ts_ms != c->max_ts_ms)
+	if (c->ts_known &&
+	    (c->has_cleaned ? h->prev_max_ts_ms < c->max_ts_ms : h->prev_max_ts_ms != c->max_ts_ms))
 		verify_fault(c->v, c->meta, 56,
 			     "the largest timestamp before is told as %lld, and is %lld",
 			     (long long)h->prev_max_ts_ms, (long long)c->max_ts_ms);
 	c->known = true;
 	c->next_offset = c->w.base_offset;
 	c->next_plain = h->base_pos;
-	if (!c->ts_known)
+	if (!c->ts_known || c->has_cleaned)
 		c->max_ts_ms = h->prev_max_ts_ms;
 	c->ts_known = true;
+	c->after_cleaned = h->generation > 0;
+	c->has_cleaned |= c->after_cleaned;
 }
 
 /* How a batch follows on from the one before. A cleaned segment may have gaps. */

@@ -10,6 +10,9 @@
  *      runs[0]            runs[1]              frontier
  *   s: |------------------|--------------------|          seek back: any position from runs[0] on
  *   p: 100 ....       (gap) 900 ...
+ *
+ * A segment that cleaning replaces under a handle that holds it is read to its end by that handle:
+ * a record half read is whole, and what was given can be given again.
  */
 #include "fusefs/answer.h"
 #include "fusefs/group.h"
@@ -137,6 +140,8 @@ void consume_again(struct fs *fs, fuse_req_t req, struct handle *h, size_t size,
 
 int consume_position(struct plog *log, const struct position *pos, int64_t *ret_offset)
 {
+	int64_t cnt;
+
 	switch (pos->kind) {
 	case POSITION_EARLIEST:
 		*ret_offset = log->start_offset;
@@ -149,10 +154,7 @@ int consume_position(struct plog *log, const struct position *pos, int64_t *ret_
 		*ret_offset = pos->value;
 		return 0;
 	case POSITION_LAST_N:
-		*ret_offset = log->next_offset - log->start_offset > pos->value
-				      ? log->next_offset - pos->value
-				      : log->start_offset;
-		return 0;
+		return plog_back(log, log->next_offset, pos->value, ret_offset, &cnt);
 	case POSITION_TIME_MS:
 		return plog_time_to_offset(log, pos->value, ret_offset);
 	}
@@ -303,6 +305,24 @@ static void hold_all(struct handle *h, const struct answer *a)
 	}
 }
 
+/* What stands at pos in a segment that was replaced since this handle read in it. */
+static int add_held(struct handle *h, struct answer *a, uint64_t pos, size_t max)
+{
+	for (unsigned i = 0; i < ARRAY_CNT(h->held); i++) {
+		struct plog_extent *e = &a->extents[a->cnt];
+		int r = h->held[i] ? plog_extent_held(h->held[i], pos, max, e) : -ENXIO;
+
+		if (r == -ENXIO)
+			continue;
+		if (r)
+			return r;
+		a->zero_len[a->cnt++] = 0;
+		a->len += e->len;
+		return 0;
+	}
+	return -ENXIO;
+}
+
 static void finish(struct fs *fs, fuse_req_t req, struct handle *h, struct parked *p,
 		   struct answer *a, uint64_t plain_end, size_t size, uint64_t off, unsigned flags)
 {
@@ -369,6 +389,8 @@ static int gather_stream(struct handle *h, struct answer *a, size_t size, uint64
 		if (!max)
 			return 0;
 		r = answer_add(a, h->part->log, plain, max, &next);
+		if (r == -ENXIO)
+			r = add_held(h, a, plain, max);
 		if (!r)
 			continue;
 		if (a->len || r == -ENODATA || r == -E2BIG)

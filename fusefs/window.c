@@ -51,6 +51,15 @@ static int record_time(struct plog *log, int64_t off, int64_t *ret_ts, int64_t *
 	return 0;
 }
 
+/* The last record before off that is there; -ENODATA: there is none. */
+static int record_before(struct plog *log, int64_t off, int64_t *ret_off)
+{
+	int64_t cnt;
+	int r = plog_back(log, off, 1, ret_off, &cnt);
+
+	return r || cnt ? r : -ENODATA;
+}
+
 static uint64_t work_done(const struct handle *h)
 {
 	return h->work + plog_work(h->feeds[0].part->log);
@@ -70,13 +79,14 @@ static bool is_tired(const struct handle *h)
 static int feed_back(struct feed *f, int64_t n, int64_t min_ts_ms, int64_t *ret_cnt)
 {
 	const struct batch *b;
-	int r = plog_batch(f->part->log, f->back - 1, &b);
 	int64_t i, first, start;
+	int r = record_before(f->part->log, f->back, &start);
 
+	if (!r)
+		r = plog_batch(f->part->log, start++, &b);
 	if (r)
 		return r;
 	first = MAX(b->head.base_offset, f->part->log->start_offset);
-	start = f->back;
 	for (i = start - 1; i >= first && start - i <= n; i--) {
 		if (b->recs[i - b->head.base_offset].timestamp_ms < min_ts_ms)
 			break;
@@ -110,7 +120,13 @@ static int feeds_last_n(struct handle *h, int64_t *n)
 			if (!f->has_ts) {
 				if (is_tired(h))
 					return -EINPROGRESS;
-				r = record_time(f->part->log, f->back - 1, &f->ts_ms, &off);
+				r = record_before(f->part->log, f->back, &off);
+				if (r == -ENODATA) {
+					f->back = f->part->log->start_offset;
+					continue;
+				}
+				if (!r)
+					r = record_time(f->part->log, off, &f->ts_ms, &off);
 				if (r)
 					return r;
 				f->has_ts = true;

@@ -522,7 +522,7 @@ static int last_before(struct plog *p, uint32_t idx, int64_t offset, struct batc
 int plog_back(struct plog *p, int64_t offset, int64_t n, int64_t *ret_offset, int64_t *ret_cnt)
 {
 	int64_t at = MIN(offset, p->next_offset), left = n;
-	int r = plog_describe(p);
+	int r = p->config.compact ? plog_describe(p) : 0;
 
 	if (!p->config.compact) {
 		*ret_offset = at - p->start_offset > n ? at - n : p->start_offset;

@@ -3,6 +3,8 @@
  *
  *   make_golden clean DIR     a directory that a clean shutdown ended
  *   make_golden killed DIR    one that was not
+ *   make_golden cleaned DIR   with a compacted log whose segments were cleaned
+ *   make_golden cleaning DIR  the same, stopped when the .meta of one has its name and .data not
  *
  * Ids, seeds, clocks and the boot id are fixed, so that two runs make the same bytes. In "killed"
  * some bytes of a partition are taken away that its fsync had put into the journal, another one has
@@ -204,7 +206,8 @@ static void open_store(struct golden *g, const char *dir)
 {
 	const struct io_disk_config io = { .refuse_io_uring = true, .threads = 1 };
 	const struct store_config sc = { .journal_bytes = JOURNAL_LEN,
-					 .retention_check_ms = INT32_MAX };
+					 .retention_check_ms = INT32_MAX,
+					 .clean_check_ms = 1 };
 	static struct disk_ops ops;
 	struct store_open_report rep;
 	char sentence[SENTENCE_MAX];
@@ -348,19 +351,144 @@ static void make_killed(const char *dir)
 	cut_file(dir, "torn-0/00000000000000000000.data", -3);
 }
 
+static void keyed(struct golden *g, struct plog *p, const char *key, const char *value)
+{
+	struct plog_appended done;
+	struct record rec = {
+		.key = (const uint8_t *)key,
+		.key_len = (uint32_t)strlen(key),
+		.value = (const uint8_t *)value,
+		.value_len = value ? (uint32_t)strlen(value) : RECORD_NULL,
+		.timestamp_ms = RECORD_NO_TIMESTAMP,
+	};
+
+	g->now_ms++;
+	MUST(store_append_records(g->store, p, g->now_ms, &rec, 1, NULL, &done));
+}
+
+/* Ticks until so many segments have been cleaned, and a little longer. */
+static void clean(struct golden *g, unsigned segments)
+{
+	struct store_stats st;
+
+	for (unsigned i = 1, after = 0; i < 2000 && after < 20; i++) {
+		store_tick(g->store, g->now_ms, g->now_ms + i);
+		serve(g, 0);
+		if (poll(NULL, 0, 1) < 0)
+			MUST(-errno);
+		store_stats(g->store, &st);
+		after += st.segments_cleaned >= segments;
+	}
+	if (st.segments_cleaned != segments)
+		MUST(-ETIMEDOUT);
+}
+
+/* Three sealed segments: of the first something stays, of the second nothing, all of the third. */
+static struct plog *fill_keys(struct golden *g)
+{
+	struct plog *p;
+	struct metadata_cmd *cmd = calloc(1, sizeof(*cmd));
+
+	register_broker(g);
+	p = make_topic(g, "__keys");
+	if (!cmd)
+		MUST(-ENOMEM);
+	cmd->kind = METADATA_CONFIG;
+	memcpy(cmd->topic_id, p->topic_id, 16);
+	cmd->changes[0] =
+		(struct topic_change){ .setting = TOPIC_CLEANUP_POLICY, .num = CLEANUP_COMPACT };
+	cmd->change_cnt = 1;
+	propose(g, cmd);
+	free(cmd);
+	keyed(g, p, "a", "one");
+	keyed(g, p, "b", "two\nlines");
+	records(g, p);
+	keyed(g, p, "c", "three");
+	keyed(g, p, "a", "four");
+	MUST(plog_roll(p, g->now_ms));
+	keyed(g, p, "c", "five");
+	keyed(g, p, "a", "six");
+	MUST(plog_roll(p, g->now_ms));
+	keyed(g, p, "c", NULL);
+	keyed(g, p, "a", "seven");
+	keyed(g, p, "d", "eight");
+	MUST(plog_roll(p, g->now_ms));
+	keyed(g, p, "b", "nine");
+	lines(g, p, "a line\n", false);
+	return p;
+}
+
+static void copy_file(const char *dir, const char *from, const char *to, bool rename_only)
+{
+	char a[4096 + 64], b[4096 + 64], mem[4096];
+	ssize_t n;
+	int in, out;
+
+	snprintf(a, sizeof(a), "%s/__keys-0/%020d.%s", dir, 0, from);
+	snprintf(b, sizeof(b), "%s/__keys-0/%020d.%s", dir, 0, to);
+	if (rename_only) {
+		if (rename(a, b))
+			MUST(-errno);
+		return;
+	}
+	in = open(a, O_RDONLY | O_CLOEXEC);
+	out = open(b, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	if (in < 0 || out < 0)
+		MUST(-errno);
+	while ((n = read(in, mem, sizeof(mem))) > 0)
+		if (write(out, mem, (size_t)n) != n)
+			MUST(-EIO);
+	close(in);
+	close(out);
+}
+
+static void make_cleaned(const char *dir, bool stopped)
+{
+	struct golden g;
+	struct plog *p;
+
+	open_store(&g, dir);
+	p = fill_keys(&g);
+	sync_all(&g, p);
+	copy_file(dir, "data", "old", false);
+	p->config.compact = true;
+	p->config.delete_retention_ms = 86400000;
+	clean(&g, 3);
+	metalog_free(g.metalog);
+	if (stopped)
+		store_free(g.store);
+	else
+		MUST(store_close(g.store, g.now_ms));
+	io_disk_free(g.disk);
+	if (stopped) {
+		copy_file(dir, "data", "data.1", true);
+		copy_file(dir, "old", "data", true);
+		copy_file(dir, "data", "meta.new", false);
+		copy_file(dir, "data", "data.2", false);
+	} else {
+		char path[4096 + 64];
+
+		snprintf(path, sizeof(path), "%s/__keys-0/%020d.old", dir, 0);
+		if (unlink(path))
+			MUST(-errno);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	char dir[4096];
 
-	if (argc != 3 || (strcmp(argv[1], "clean") != 0 && strcmp(argv[1], "killed") != 0)) {
-		fprintf(stderr, "usage: make_golden clean|killed DIR\n");
+	if (argc != 3) {
+		fprintf(stderr, "usage: make_golden clean|killed|cleaned|cleaning DIR\n");
 		return 2;
 	}
 	snprintf(dir, sizeof(dir), "%s", argv[2]);
 	log_set_level(LOG_WARN);
 	if (!strcmp(argv[1], "clean"))
 		make_clean(dir);
-	else
+	else if (!strcmp(argv[1], "killed"))
 		make_killed(dir);
+	else
+		make_cleaned(dir, !strcmp(argv[1], "cleaning"));
 	return 0;
 }

@@ -540,6 +540,51 @@ static void test_what_a_stop_left_is_finished_or_forgotten(void **state)
 	}
 }
 
+/* The rename of .meta may be in the cache alone: it is made stable before the old values go. */
+static void test_the_directory_is_synced_before_values_get_their_name(void **state)
+{
+	struct bench *b = *state;
+	const char *sync, *rename;
+	struct buf calls;
+
+	put(b, 1, "a=1 a=2");
+	roll(b);
+	clean(b, 10);
+	assert_int_equal(
+		disk_rename(b->log.disk, path_of(0, "data"), "t-0/00000000000000000000.data.1"), 0);
+	buf_init(&calls);
+	simdisk_trace(b->sd, &calls);
+	assert_int_equal(reopen(b, NULL), 0);
+	simdisk_trace(b->sd, NULL);
+	buf_put_u8(&calls, 0);
+	sync = strstr((char *)calls.data, "sync_dir t-0");
+	rename = strstr((char *)calls.data, "rename t-0/00000000000000000000.data.1");
+	assert_true(sync && rename && sync < rename);
+	assert_non_null(strstr(rename, "sync_dir t-0"));
+	buf_fini(&calls);
+	check_log(b, "1:a=2");
+}
+
+static void test_no_index_of_the_old_segment_is_left(void **state)
+{
+	struct bench *b = *state;
+	int64_t offset;
+
+	for (int i = 0; i < 40; i++)
+		put(b, i, "a=1 b=1 c=some=longer=value");
+	roll(b);
+	put(b, 50, "d=1");
+	assert_int_equal(plog_time_to_offset(&b->log, 7, &offset), 0);
+	assert_int_equal(plog_flush_indexes(&b->log), 0);
+	assert_true(exists(b, path_of(0, "index")));
+	clean(b, 60);
+	assert_false(exists(b, path_of(0, "index")));
+	assert_false(exists(b, path_of(0, "timeindex")));
+	check_log(b, "117:a=1 118:b=1 119:c=some=longer=value 120:d=1");
+	assert_int_equal(plog_time_to_offset(&b->log, 7, &offset), 0);
+	assert_int_equal(offset, 117);
+}
+
 static void test_retention_removes_nothing_of_a_compacted_log(void **state)
 {
 	struct bench *b = *state;
@@ -574,6 +619,8 @@ int main(void)
 		CLEAN_CASE(test_more_keys_than_the_map_takes),
 		CLEAN_CASE(test_other_names_are_left_alone),
 		CLEAN_CASE(test_what_a_stop_left_is_finished_or_forgotten),
+		CLEAN_CASE(test_the_directory_is_synced_before_values_get_their_name),
+		CLEAN_CASE(test_no_index_of_the_old_segment_is_left),
 		CLEAN_CASE(test_retention_removes_nothing_of_a_compacted_log),
 	};
 

@@ -282,11 +282,23 @@ class Partition:
         text = files.get("partition.metadata", b"").decode()
         lines = text.splitlines()
         self.id = get_id(lines[1].removeprefix("topic_id: ")) if len(lines) == 2 else None
+        self.settle_cleaning()
         if metas:
             head = read_head(files[metas[0]])
             need(self.id in (None, head["topic_id"]), name, "topic id")
             self.id = head["topic_id"]
             need(head["partition"] == self.number, name, "partition")
+
+    def settle_cleaning(self):
+        """Values of a cleaned segment get their name where its .meta has its own; else they go."""
+        for name in sorted(self.files):
+            left = re.fullmatch(r"(\d{20})\.data\.([1-9]\d*)", name)
+            if left and f"{left[1]}.meta" in self.files:
+                data = self.files.pop(name)
+                if read_head(self.files[f"{left[1]}.meta"])["generation"] == int(left[2]):
+                    self.files[f"{left[1]}.data"] = data
+            elif re.fullmatch(r"\d{20}\.meta\.new", name):
+                del self.files[name]
 
     def put_back(self, base, file, pos, data):
         name = f"{base:020}.{file}"
@@ -318,23 +330,26 @@ class Partition:
     def walk(self, start, floor, exact, debts):
         """Yields (base, head, batches); the rules of recovery decide where the log ends."""
         offset = plain = None
+        follows = int.__eq__  # behind and in a cleaned segment there may be gaps
         for base in self.segments(start):
             meta, data = self.files[f"{base:020}.meta"], self.files.get(f"{base:020}.data", b"")
             head = read_head(meta)
             need(head["base_offset"] == base and head["topic_id"] == self.id, self.name, base)
-            if offset is not None and (base, head["base_pos"]) != (offset, plain):
+            if offset is not None and not (follows(base, offset) and
+                                           follows(head["base_pos"], plain)):
                 need(not floor or base > floor[0], self.name, base, "does not follow on")
                 return
             offset, plain, at, data_at, batches = base, head["base_pos"], 256, 0, []
+            follows = int.__ge__ if head["generation"] else int.__eq__
             while True:
                 b = read_batch(meta, at, head["seed"])
-                whole = b and (b["base"], b["plain_pos"], b["data_pos"]) == (
-                    offset, plain, data_at) and xxh3_64(
+                whole = b and follows(b["base"], offset) and follows(b["plain_pos"], plain) and \
+                    b["data_pos"] == data_at and xxh3_64(
                         data[data_at:data_at + b["data_len"]]) == b["values_hash"]
                 if not whole:
                     break
                 batches.append(b)
-                offset, plain = offset + b["cnt"], plain + b["data_len"]
+                offset, plain = b["base"] + b["cnt"], b["plain_pos"] + b["data_len"]
                 at, data_at = at + b["total"], data_at + b["data_len"]
             below = floor and (base < floor[0] and at != len(meta) or
                                base == floor[0] and at < floor[1])
@@ -370,6 +385,11 @@ def batch_json(p, base, b):
     return out
 
 
+CHOICES = {"acks": ["0", "1", "all"], "cleanup.policy": ["delete", "compact"],
+           "message.timestamp.type": ["CreateTime", "LogAppendTime"],
+           "compression.type": ["uncompressed"], "unclean.leader.election.enable": ["false"]}
+
+
 def command_json(value, offset, b, stamp):
     c = Cursor(value)
     version, kind = c.get("BB")
@@ -392,7 +412,8 @@ def command_json(value, offset, b, stamp):
         for _ in range(c.get("B")):
             name, reset, number = c.str8(), c.get("B"), c.get("q")
             text = c.take(c.get("H"))
-            out["settings"][name] = None if reset else text.decode() if text else number
+            value = CHOICES[name][number] if name in CHOICES else number
+            out["settings"][name] = None if reset else text.decode() if text else value
     elif kind == 6:
         mask, uid, gid, mode = c.get("BIIH")
         if mask & 2:
@@ -510,12 +531,13 @@ def read_dir(path):
 
 def put_back(ring, partitions, floors):
     entries, forgotten = list(ring.entries()), {}
-    for i, e in enumerate(entries):
+    for e in entries:
         if e["kind"] == 3:
-            forgotten[e["id"], e["partition"]] = i
-    for i, e in enumerate(entries):
+            key = e["id"], e["partition"]
+            forgotten[key] = max(forgotten.get(key, 0), e["numbers"][0])
+    for e in entries:
         key = e["id"], e["partition"]
-        if i < forgotten.get(key, -1):
+        if e["kind"] == 1 and e["numbers"][0] < forgotten.get(key, 0):
             continue
         if e["kind"] == 2 and (key not in floors or floors[key][3] < e["numbers"][3]):
             floors[key] = e["numbers"]
