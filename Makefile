@@ -82,7 +82,8 @@ sim_TESTS := tests/sim/model_plog.c tests/sim/model_groups.c
 fault_TESTS := tests/fault/sweep_store.c tests/fault/sweep_clean.c tests/fault/sweep_topics.c \
 	tests/fault/sweep_broker.c tests/fault/same_calls.c
 fuzz_TESTS := tests/fuzz/batch.c tests/fuzz/broker_config.c tests/fuzz/checkpoint.c \
-	tests/fuzz/debt.c tests/fuzz/group_config.c tests/fuzz/headers.c tests/fuzz/index.c \
+	tests/fuzz/debt.c tests/fuzz/group_config.c tests/fuzz/group_record.c \
+	tests/fuzz/headers.c tests/fuzz/index.c \
 	tests/fuzz/journal.c tests/fuzz/json.c tests/fuzz/json_text.c tests/fuzz/metadata_cmd.c \
 	tests/fuzz/metadata_snapshot.c tests/fuzz/name.c tests/fuzz/plog.c tests/fuzz/request.c \
 	tests/fuzz/rfc3339.c tests/fuzz/segment_head.c tests/fuzz/topic_config.c \

@@ -84,7 +84,7 @@ void sg_fini(struct sg_world *w)
 /* Whether the broker is killed here. */
 static bool dies(struct sg_world *w)
 {
-	if (!w->is_calm && !sg_below(w, 500))
+	if (!w->is_calm && !sg_below(w, 2000))
 		w->is_killed = true;
 	return w->is_killed;
 }

@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define OPS 250U
+#define OPS 400U
 #define SHORT_SECONDS 30
 
 static struct sg_client *some_client(struct sg_world *w)
@@ -113,7 +113,7 @@ static void step(struct sg_world *w)
 		change_topic(w);
 		break;
 	case 1:
-		w->is_killed = true;
+		w->is_killed = !sg_below(w, 4);
 		break;
 	case 2:
 		change_settings(w);
