@@ -45,7 +45,8 @@ const struct setting group_setting_table[GROUP_SETTING_CNT] = {
 		.name = "max.poll.interval.ms", .type = SETTING_NUM,
 		.min = GROUP_TIMEOUT_MIN_MS, .max = INT32_MAX,
 		.def = 300000, FIELD(max_poll_interval_ms),
-		.help = "How long a member that was given records may work on them without a read" },
+		.help = "How long a member that was given records may work on them without a"
+			" read" },
 	[GROUP_MAX_POLL_RECORDS] = {
 		.name = "max.poll.records", .type = SETTING_NUM, .min = 0, .max = INT32_MAX,
 		.def = 0, FIELD(max_poll_records),
@@ -68,7 +69,8 @@ static const struct setting_refusal refusals[] = {
 	{ "consumer.session.timeout.ms", NULL, "use session.timeout.ms" },
 	{ "enable.auto.commit", NULL, "use commit=next-read, or commit=manual" },
 	{ "fetch.max.bytes", NULL, "a read gives what its buffer holds" },
-	{ "fetch.max.wait.ms", NULL, "a read waits for the next record, or not at all (O_NONBLOCK)" },
+	{ "fetch.max.wait.ms", NULL,
+	  "a read waits for the next record, or not at all (O_NONBLOCK)" },
 	{ "fetch.min.bytes", NULL, "a read gives what there is" },
 	{ "group.id", NULL, "is the name of the directory" },
 	{ "group.instance.id", NULL, "is given by instance=NAME in join" },

@@ -385,9 +385,27 @@ def batch_json(p, base, b):
     return out
 
 
-CHOICES = {"acks": ["0", "1", "all"], "cleanup.policy": ["delete", "compact"],
-           "message.timestamp.type": ["CreateTime", "LogAppendTime"],
-           "compression.type": ["uncompressed"], "unclean.leader.election.enable": ["false"]}
+CHOICES = {"acks": ["0", "1", "all"], "message.timestamp.type": ["CreateTime", "LogAppendTime"],
+           "cleanup.policy": ["delete", "compact"], "compression.type": ["uncompressed"],
+           "unclean.leader.election.enable": ["false"],
+           "assignment.strategy": ["range", "roundrobin", "sticky", "cooperative-sticky"],
+           "auto.offset.reset": ["earliest", "latest", "none"],
+           "commit": ["next-read", "on-read", "manual"]}
+
+
+def settings(c):
+    out = {}
+    for _ in range(c.get("B")):
+        name, reset, number = c.str8(), c.get("B"), c.get("q")
+        text = c.take(c.get("H"))
+        if not reset and name in CHOICES:
+            number = CHOICES[name][number]
+        out[name] = None if reset else text.decode() if text else number
+    return out
+
+
+KINDS = ["noop", "broker", "create", "delete", "config", "perms", "group-create", "group-delete",
+         "group-config", "group-perms", "create-internal"]
 
 
 def command_json(value, offset, b, stamp):
@@ -396,25 +414,21 @@ def command_json(value, offset, b, stamp):
     origin, incarnation, number = c.take(16), *c.get("QQ")
     need(version == 1 and (any(origin) or not (incarnation or number)), "command")
     out = {"type": "command", "index": offset + 1, "term": b["leader"], "timestamp": stamp,
-           "kind": ["noop", "broker", "create", "delete", "config", "perms"][kind - 1],
-           "time": c.get("q")}
+           "kind": KINDS[kind - 1], "time": c.get("q")}
     if kind > 2:
-        topic_id = c.take(16)
+        object_id = c.take(16)
     if kind == 2:
         out["node"], out["directory_id"], out["incarnation"] = c.get("I"), hexed(c.take(16)), \
             c.get("Q")
         out["address"], out["rack"] = c.str8(), c.str8()
-    elif kind == 3:
-        out["partitions"], out["uid"], out["gid"], mode = c.get("IIIH")
+    elif kind in (3, 7, 11):
+        if kind != 7:
+            out["partitions"] = c.get("I")
+        out["uid"], out["gid"], mode = c.get("IIH")
         out.update(mode=f"{mode:04o}", name=c.str8())
-    elif kind == 5:
-        out["settings"] = {}
-        for _ in range(c.get("B")):
-            name, reset, number = c.str8(), c.get("B"), c.get("q")
-            text = c.take(c.get("H"))
-            value = CHOICES[name][number] if name in CHOICES else number
-            out["settings"][name] = None if reset else text.decode() if text else value
-    elif kind == 6:
+    if kind in (5, 9, 11):
+        out["settings"] = settings(c)
+    elif kind in (6, 10):
         mask, uid, gid, mode = c.get("BIIH")
         if mask & 2:
             out["uid"] = uid
@@ -423,21 +437,16 @@ def command_json(value, offset, b, stamp):
         if mask & 1:
             out["mode"] = f"{mode:04o}"
     if kind > 2:
-        out["topic_id"] = hexed(topic_id)
+        out["group_id" if 7 <= kind <= 10 else "topic_id"] = hexed(object_id)
     need(not c.left(), "command: bytes left")
     return out
 
 
-def skip_settings(c):
-    for _ in range(c.get("B")):
-        c.str8()
-        c.get("Bq")
-        c.take(c.get("H"))
-
-
 def snapshot_json(path, data):
     c = Cursor(data)
-    need(c.take(4) == b"TFMD" and c.get("I") == 1, path)
+    need(c.take(4) == b"TFMD", path)
+    version, groups = c.get("I"), 0
+    need(version in (1, 2), path, "version")
     length = c.get("Q")
     need(length == len(data) - 24, path, "length")
     need(struct.unpack("<Q", data[-8:])[0] == xxh3_64(data[:-8]), path, "hash")
@@ -448,7 +457,7 @@ def snapshot_json(path, data):
         c.str8()
         c.take(16)
         c.get("IIIHqqq")
-        skip_settings(c)
+        settings(c)
     for _ in range(c.get("I")):
         c.get("I")
         c.take(16)
@@ -461,9 +470,16 @@ def snapshot_json(path, data):
             c.get("Qi")
             c.take(16)
             c.take(c.get("H"))
+    if version > 1:
+        groups = c.get("I")
+    for _ in range(groups):
+        c.str8()
+        c.take(16)
+        c.get("IIHqqq")
+        settings(c)
     need(not c.left(), path, "bytes left")
     return {"type": "snapshot", "file": path, "cluster_id": hexed(cluster), "index": index,
-            "term": term, "topics": topics}
+            "term": term, "topics": topics, "groups": groups}
 
 
 def print_partition(p, walk):
