@@ -254,7 +254,6 @@ int broker_open_log(void *ctx, struct be_partition *p, struct be_why *why)
 	return r == -ESTALE ? -EIO : r;
 }
 
-
 int broker_topics_init(struct broker *b)
 {
 	struct metadata *md = metalog_state(b->meta);

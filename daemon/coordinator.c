@@ -227,19 +227,19 @@ static int propose_group(struct coordinator *c, const char *name, const struct b
 static int propose_offsets_topic(struct coordinator *c, struct be_why *why)
 {
 	const struct config *conf = &c->b->options->config;
-	struct metadata_cmd cmd = { .kind = METADATA_CREATE_INTERNAL,
-				    .name = OFFSETS_TOPIC,
-				    .partition_cnt = (uint32_t)conf->offsets_partitions,
-				    .uid = c->b->fs->uid,
-				    .gid = c->b->fs->gid,
-				    .mode = 0600,
-				    .changes = { { .setting = TOPIC_RETENTION_MS, .num = -1 },
-						 { .setting = TOPIC_RETENTION_BYTES, .num = -1 },
-						 { .setting = TOPIC_SEGMENT_BYTES,
-						   .num = conf->offsets_segment_bytes },
-						 { .setting = TOPIC_CLEANUP_POLICY,
-						   .num = CLEANUP_COMPACT } },
-				    .change_cnt = 4 };
+	struct metadata_cmd cmd = {
+		.kind = METADATA_CREATE_INTERNAL,
+		.name = OFFSETS_TOPIC,
+		.partition_cnt = (uint32_t)conf->offsets_partitions,
+		.uid = c->b->fs->uid,
+		.gid = c->b->fs->gid,
+		.mode = 0600,
+		.changes = { { .setting = TOPIC_RETENTION_MS, .num = -1 },
+			     { .setting = TOPIC_RETENTION_BYTES, .num = -1 },
+			     { .setting = TOPIC_SEGMENT_BYTES, .num = conf->offsets_segment_bytes },
+			     { .setting = TOPIC_CLEANUP_POLICY, .num = CLEANUP_COMPACT } },
+		.change_cnt = 4
+	};
 	int r = disk_random(c->b->disk, cmd.topic_id, 16);
 
 	return r ? r : broker_propose(c->b, &cmd, 0, why);
@@ -304,8 +304,8 @@ static int create(void *ctx, const char *name, const struct be_caller *caller, u
 	return r;
 }
 
-static int delete(void *ctx, struct be_group *g, const struct be_caller *caller, uint64_t token,
-		  struct be_why *why)
+static int delete (void *ctx, struct be_group *g, const struct be_caller *caller, uint64_t token,
+		   struct be_why *why)
 {
 	struct coordinator *c = coordinator_of(ctx);
 	struct metadata_cmd cmd = { .kind = METADATA_GROUP_DELETE };
@@ -528,7 +528,8 @@ int coord_settle(struct coordinator *c, struct coord_group *g)
 
 void coordinator_step(struct coordinator *c)
 {
-	/* What telling the members touches again is settled with them, unless it cannot be written. */
+	/* What telling the members touches again is settled with them, unless it cannot be written.
+	 */
 	for (uint32_t n = 0; !list_is_empty(&c->unsettled) && n < c->group_cnt * 2 + 2; n++) {
 		struct coord_group *g = LIST_ENTRY(c->unsettled.next, struct coord_group, link);
 		int r;

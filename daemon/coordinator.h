@@ -32,9 +32,9 @@ struct coordinator;
 #define COORDINATOR_TOKEN 2U
 
 /*
- * Takes over the metadata's groups and reads __consumer_offsets. clean: nothing was lost at the last
- * stop; else committed offsets behind a log's end are lowered to it. Blocking. On an error sentence
- * (SENTENCE_MAX) says why. Owned by the caller.
+ * Takes over the metadata's groups and reads __consumer_offsets. clean: nothing was lost at the
+ * last stop; else committed offsets behind a log's end are lowered to it. Blocking. On an error
+ * sentence (SENTENCE_MAX) says why. Owned by the caller.
  */
 MUST_CHECK int coordinator_open(struct broker *b, bool clean, struct coordinator **ret,
 				char *sentence);

@@ -12,7 +12,8 @@
 
 /* Dead letters under way in one broker: each waits for two syncs, and holds up one partition. */
 #define LETTER_CNT_MAX 1024U
-/* Supplementary groups of a caller that are looked at (NGROUPS_MAX is 65536, people have dozens). */
+/* Supplementary groups of a caller that are looked at (NGROUPS_MAX is 65536, people have dozens).
+ */
 #define CALLER_GROUP_MAX 256U
 
 struct coord_group {
@@ -39,8 +40,8 @@ struct be_member {
 	struct be_caller caller;
 	uint32_t *gids; /* supplementary groups; owned */
 	unsigned gid_cnt;
-	char *topic;	     /* of a stream; owned */
-	char *request;	     /* of `join`: its text; owned */
+	char *topic;   /* of a stream; owned */
+	char *request; /* of `join`: its text; owned */
 	size_t request_len;
 	char client_id[17];
 	int32_t opened_tgid, last_tgid;
@@ -55,7 +56,7 @@ enum letter_step {
 
 struct letter {
 	struct list link;
-	struct coord_group *g; /* NULL: it was deleted meanwhile */
+	struct coord_group *g;	    /* NULL: it was deleted meanwhile */
 	struct be_topic *from, *to; /* refs */
 	uint32_t partition;
 	struct group_intent intent;
@@ -107,7 +108,8 @@ static inline struct coord_group *coord_group_of(struct be_group *g)
 }
 
 /* coordinator.c */
-/* Settles, writes and tells; -ENOSPC and others where it cannot be written (nobody is told then). */
+/* Settles, writes and tells; -ENOSPC and others where it cannot be written (nobody is told then).
+ */
 MUST_CHECK int coord_settle(struct coordinator *c, struct coord_group *g);
 /* Something of the group changed: it is settled at the end of the round. */
 void coord_touch(struct coordinator *c, struct coord_group *g);
@@ -123,7 +125,8 @@ struct coord_wait *coord_wait_new(struct list *on, struct coord_group *g,
 void coord_wait_free(struct coord_wait *w);
 
 /* coordinator_log.c */
-/* The log of the group's partition of __consumer_offsets, opened. -ENOENT: the topic is not there. */
+/* The log of the group's partition of __consumer_offsets, opened. -ENOENT: the topic is not there.
+ */
 MUST_CHECK int coord_home(struct coordinator *c, struct coord_group *g, struct plog **ret);
 /* Appends records to it as one batch. */
 MUST_CHECK int coord_append(struct coordinator *c, struct coord_group *g, struct record *recs,
@@ -164,9 +167,9 @@ int coord_write(void *ctx, struct be_group *bg, enum be_group_file file, const s
 
 /* coordinator_letter.c */
 /*
- * The record at off of p goes to the group's dead letters, and its offset is committed. -EINPROGRESS:
- * it is under way (the member is told by fs_on_member(), a write by its token). -ENOENT and others:
- * refused, with why.
+ * The record at off of p goes to the group's dead letters, and its offset is committed.
+ * -EINPROGRESS: it is under way (the member is told by fs_on_member(), a write by its token).
+ * -ENOENT and others: refused, with why.
  */
 MUST_CHECK int letter_begin(struct coordinator *c, struct coord_group *g, struct be_partition *p,
 			    int64_t off, const char *reason, uint64_t token, struct be_why *why);

@@ -197,10 +197,9 @@ static int commit_letter(struct coordinator *c, struct coord_group *g, struct be
 			 uint32_t partition, int64_t off)
 {
 	const struct group_offset *now = group_offset_find(g->core, from->id, partition);
-	struct group_offset o = { .partition = partition,
-				  .offset = off + 1,
-				  .commit_ms = c->b->now_ms,
-				  .metadata = "" };
+	struct group_offset o = {
+		.partition = partition, .offset = off + 1, .commit_ms = c->b->now_ms, .metadata = ""
+	};
 
 	if (now && now->offset > off)
 		o = *now;
@@ -265,8 +264,7 @@ static void letter_step(struct coordinator *c, struct letter *l)
 			(uint64_t)(uintptr_t)l | COORDINATOR_TOKEN);
 	if (r != -EINPROGRESS)
 		letter_end(c, l,
-			   r ? r
-			     : commit_letter(c, l->g, l->from, l->partition, l->intent.offset));
+			   r ? r : commit_letter(c, l->g, l->from, l->partition, l->intent.offset));
 }
 
 void coordinator_on_synced(struct coordinator *c, uint64_t token)
@@ -434,7 +432,8 @@ int letter_resume(struct coordinator *c, struct coord_group *g, struct be_topic 
 		l->is_due = true; /* the loop goes on with it, from the intent on */
 		return 0;
 	}
-	LOG_AT(LOG_INFO, g->be.name, 0, "%s %u %lld was a dead letter already when the broker stopped",
-	       t->name, partition, (long long)i->offset);
+	LOG_AT(LOG_INFO, g->be.name, 0,
+	       "%s %u %lld was a dead letter already when the broker stopped", t->name, partition,
+	       (long long)i->offset);
 	return commit_letter(c, g, t, partition, i->offset);
 }

@@ -282,7 +282,8 @@ static int load_state(struct coordinator *c, struct coord_group *g, const struct
 	if (rec->value_len == RECORD_NULL)
 		return 0;
 	r = group_state_load(g->core, rec->value, rec->value_len, c->b->mono_us / 1000);
-	/* Members that the stop took were there until now; else it was empty since it was written. */
+	/* Members that the stop took were there until now; else it was empty since it was written.
+	 */
 	if (!r)
 		g->emptied_ms = group_is_unsettled(g->core) ? c->b->now_ms : rec->timestamp_ms;
 	return r;
@@ -387,7 +388,8 @@ static int lower_offsets(struct coordinator *c, struct coord_group *g)
 		if (broker_open_log(c->b, p, &why) || o.offset <= p->log->next_offset)
 			continue;
 		LOG_AT(LOG_WARN, g->be.name, 0,
-		       "the committed offset %lld of %s %u is behind the end of its log, which lost "
+		       "the committed offset %lld of %s %u is behind the end of its log, which "
+		       "lost "
 		       "records: lowered to %lld",
 		       (long long)o.offset, t->name, o.partition, (long long)p->log->next_offset);
 		o.offset = p->log->next_offset;

@@ -54,8 +54,7 @@ static int member_new(struct coord_group *g, const struct be_caller *caller, voi
 }
 
 /* Whether the member's process may do that (bits of one rwx) with something of this owner. */
-static bool may(const struct be_member *m, uint32_t uid, uint32_t gid, uint32_t mode,
-		uint32_t bits)
+static bool may(const struct be_member *m, uint32_t uid, uint32_t gid, uint32_t mode, uint32_t bits)
 {
 	bool is_of_group = m->caller.gid == gid;
 
@@ -75,7 +74,8 @@ static int check_group(const struct be_member *m, struct be_why *why)
 	if (may(m, g->uid, g->gid, g->mode, 06))
 		return 0;
 	snprintf(why->text, sizeof(why->text),
-		 "joining a group needs to read and write it, and its mode is %03o", g->mode & 0777);
+		 "joining a group needs to read and write it, and its mode is %03o",
+		 g->mode & 0777);
 	return -EACCES;
 }
 
@@ -329,9 +329,9 @@ static void tell_shares(struct coordinator *c, struct be_member *m)
 			t && from[i].partition < t->part_cnt ? t->parts[from[i].partition] : NULL;
 
 		if (p)
-			to[n++] = (struct be_share){
-				p, since_of(m, p, group_generation(m->g->core)), from[i].leaving
-			};
+			to[n++] =
+				(struct be_share){ p, since_of(m, p, group_generation(m->g->core)),
+						   from[i].leaving };
 	}
 	free(from);
 	free(m->shares);
@@ -359,8 +359,8 @@ void coord_on_events(struct coordinator *c, struct coord_group *g)
 			m->expelled = ev.kind == GROUP_EVENT_EXPELLED;
 			m->fenced = !m->expelled;
 			m->why = ev.why;
-			LOG_AT(LOG_INFO, g->be.name, 0, "member of process %d: %s",
-			       m->caller.tgid, ev.why);
+			LOG_AT(LOG_INFO, g->be.name, 0, "member of process %d: %s", m->caller.tgid,
+			       ev.why);
 			coord_touch(c, g);
 			break;
 		case GROUP_EVENT_NONE:
@@ -418,7 +418,8 @@ static int begin(void *ctx, struct be_member *m, int32_t tgid, struct be_why *wh
 		r = join_anew(c, m, why);
 		if (!r)
 			snprintf(why->text, sizeof(why->text),
-				 "%s; it has joined anew, and goes on at what is committed", m->why);
+				 "%s; it has joined anew, and goes on at what is committed",
+				 m->why);
 		return r ? r : -ESTALE;
 	}
 	group_on_sign(m->g->core, mono_ms(c), m->slot);
@@ -527,10 +528,11 @@ static int reset_position(struct coordinator *c, struct be_member *m, struct be_
 		return 0;
 	case GROUP_RESET_NONE:
 		*ret = p->log->start_offset;
-		snprintf(why->text, sizeof(why->text),
-			 "nothing is committed for partition %u, and auto.offset.reset is none; the "
-			 "next read goes on at the oldest record",
-			 p->number);
+		snprintf(
+			why->text, sizeof(why->text),
+			"nothing is committed for partition %u, and auto.offset.reset is none; the "
+			"next read goes on at the oldest record",
+			p->number);
 		return -ESTALE;
 	case GROUP_LATEST:
 		break;
@@ -564,7 +566,8 @@ static int share_position(void *ctx, struct be_member *m, struct be_partition *p
 		return 0;
 	*ret_offset = p->log->start_offset;
 	snprintf(why->text, sizeof(why->text),
-		 "retention removed what stood behind the committed offset %lld of partition %u; the "
+		 "retention removed what stood behind the committed offset %lld of partition %u; "
+		 "the "
 		 "next read goes on at the oldest record",
 		 (long long)o->offset, p->number);
 	return -ESTALE;

@@ -85,7 +85,7 @@ void coordinator_metrics(struct coordinator *c, struct buf *out)
 		       "Committed offsets that stood behind a log's end at the start.");
 	buf_printf(out, "topicfs_group_commits_lowered_total %llu\n",
 		   (unsigned long long)c->rewound);
-	metrics_family(out, "topicfs_group_commits_fenced", "counter", "", "Commits refused as stale.");
-	buf_printf(out, "topicfs_group_commits_fenced_total %llu\n",
-		   (unsigned long long)c->fenced);
+	metrics_family(out, "topicfs_group_commits_fenced", "counter", "",
+		       "Commits refused as stale.");
+	buf_printf(out, "topicfs_group_commits_fenced_total %llu\n", (unsigned long long)c->fenced);
 }

@@ -81,8 +81,9 @@ static int check_end(const struct be_partition *p, int64_t offset, struct be_why
 {
 	if (offset <= p->log->next_offset)
 		return 0;
-	snprintf(why->text, sizeof(why->text), "offset %lld is beyond the end of %s %u, which is %lld",
-		 (long long)offset, p->topic->name, p->number, (long long)p->log->next_offset);
+	snprintf(why->text, sizeof(why->text),
+		 "offset %lld is beyond the end of %s %u, which is %lld", (long long)offset,
+		 p->topic->name, p->number, (long long)p->log->next_offset);
 	return -EINVAL;
 }
 
@@ -218,9 +219,10 @@ static int seek_line(struct coordinator *c, struct coord_group *g, struct be_mem
 	}
 	r = group_check_seek(g->core, &who, t->id, l->has_partition ? l->partition : UINT32_MAX);
 	if (r) {
-		snprintf(why->text, sizeof(why->text),
-			 "the group has %u members: only the one that holds a partition seeks in it",
-			 group_member_cnt(g->core));
+		snprintf(
+			why->text, sizeof(why->text),
+			"the group has %u members: only the one that holds a partition seeks in it",
+			group_member_cnt(g->core));
 		return r;
 	}
 	if (l->has_partition)

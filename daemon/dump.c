@@ -220,7 +220,8 @@ static void put_group_changes(struct buf *b, const struct metadata_cmd *c)
 		const struct group_change *g = &c->group_changes[i];
 
 		buf_put_str(b, i ? "," : "");
-		put_change(b, &group_setting_table[g->setting], g->reset, g->num, g->text, g->text_len);
+		put_change(b, &group_setting_table[g->setting], g->reset, g->num, g->text,
+			   g->text_len);
 	}
 	buf_put_u8(b, '}');
 }

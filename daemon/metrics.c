@@ -8,7 +8,7 @@
 #include "daemon/base/log.h"
 
 void metrics_family(struct buf *out, const char *name, const char *type, const char *unit,
-		   const char *help)
+		    const char *help)
 {
 	buf_printf(out, "# TYPE %s %s\n", name, type);
 	if (*unit)
@@ -93,8 +93,8 @@ static uint64_t topic_value(const struct topic_sum *s, enum topic_metric m)
 static void put_topics(struct broker *b, struct buf *out)
 {
 	for (int m = 0; m < METRIC_CNT; m++) {
-		metrics_family(out, topic_metrics[m].name, topic_metrics[m].type, topic_metrics[m].unit,
-		       topic_metrics[m].help);
+		metrics_family(out, topic_metrics[m].name, topic_metrics[m].type,
+			       topic_metrics[m].unit, topic_metrics[m].help);
 		for (uint64_t i = 0; i < b->topic_cnt; i++) {
 			struct topic_sum sum;
 
@@ -135,7 +135,7 @@ static void put_one(struct buf *out, const char *name, const char *type, const c
 static void put_refusals(struct broker *b, struct buf *out)
 {
 	metrics_family(out, "topicfs_refusals", "counter", "",
-	       "Requests refused since the start, by errno.");
+		       "Requests refused since the start, by errno.");
 	for (int err = 1; err < (int)ERRORS_ERRNO_CNT; err++) {
 		uint64_t cnt = errors_cnt(b->fs->errors, err);
 

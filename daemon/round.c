@@ -1,5 +1,5 @@
-#include "daemon/coordinator.h"
 #include "daemon/round.h"
+#include "daemon/coordinator.h"
 
 void round_tick(struct round *r)
 {

@@ -19,7 +19,7 @@ struct be_topic;
 struct be_partition {
 	struct be_topic *topic;
 	uint32_t number;
-	struct plog *log; /* NULL until be->open_log() */
+	struct plog *log;     /* NULL until be->open_log() */
 	int64_t first_offset; /* of what is appended in this life, where log is */
 	/* fusefs: parked reads and poll handles that wait for more of this partition */
 	struct list waiting;

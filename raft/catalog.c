@@ -1,7 +1,7 @@
 #include "raft/catalog.h"
 
-#include "daemon/base/fund.h"
 #include "daemon/base/assert.h"
+#include "daemon/base/fund.h"
 #include "daemon/base/hash.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-#include "daemon/base/fund.h"
 #include "raft/topic_config.h"
+#include "daemon/base/fund.h"
 
 #include <errno.h>
 #include <stdlib.h>

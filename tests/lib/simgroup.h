@@ -84,7 +84,7 @@ struct sg_world {
 	struct sg_topic topics[SG_TOPICS];
 	struct sg_client clients[SG_CLIENTS];
 	uint32_t instance_subs[2], written_subs[2]; /* of "one" and "two" */
-	uint64_t id_cnt;	   /* of topics */
+	uint64_t id_cnt;			    /* of topics */
 	uint64_t told_generation;
 	struct sg_entry entries[SG_KEYS]; /* what is written */
 	uint32_t entry_cnt;
