@@ -1,6 +1,6 @@
 #!/bin/sh
-# A worker of a consumer group: does something with each record of a topic, at least once. Start it as
-# often as there is work: the partitions are shared. Kill it: the others go on where it was.
+# A worker of a consumer group: does something with each record of a topic, at least once. Start it
+# as often as there is work: the partitions are shared. Kill it: the others go on where it was.
 #
 #     group.sh MOUNT GROUP TOPIC COMMAND...      the record is the command's last argument
 #

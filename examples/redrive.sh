@@ -1,6 +1,6 @@
 #!/bin/sh
-# Sends the dead letters of a group back to the topics that they came from, as a group of its own, so
-# that each goes once and a second run goes on where the first ended.
+# Sends the dead letters of a group back to the topics that they came from, as a group of its own,
+# so that a second run goes on where the first ended.
 #
 #     redrive.sh MOUNT LETTERS        e.g. redrive.sh /mnt billing.dlq
 #
