@@ -103,7 +103,8 @@ simgroup_SRC := tests/lib/simgroup.c tests/lib/simgroup_client.c
 # What makes the files of tests/golden.
 golden_SRC := tests/golden/make_golden.c
 # The programs of tests/bench.
-bench_SRC := tests/bench/ref.c tests/bench/client.c tests/bench/client_wake.c tests/bench/fill.c
+bench_SRC := tests/bench/ref.c tests/bench/client.c tests/bench/client_wake.c \
+	tests/bench/client_group.c tests/bench/fill.c
 
 LAYERS := base store io raft groups fusefs daemon
 # The archives of a layer's programs and what they need, upper ones first, as the linker wants it.
@@ -194,7 +195,8 @@ $(B)/tests/bench/ref: $(B)/tests/bench/ref.o
 	$(CC) $(LDFLAGS) -o $@ $^ -lfuse3
 $(B)/tests/bench/fill: $(B)/tests/bench/fill.o $(call archives,daemon)
 	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,daemon)
-$(B)/tests/bench/client: $(B)/tests/bench/client.o $(B)/tests/bench/client_wake.o
+$(B)/tests/bench/client: $(B)/tests/bench/client.o $(B)/tests/bench/client_wake.o \
+		$(B)/tests/bench/client_group.o
 	$(CC) $(LDFLAGS) -o $@ $^ -lpthread
 
 # Other flags (CI=true, another compiler) build everything again.

@@ -114,6 +114,12 @@ static char *lines_new(const struct opts *opts, size_t *ret_len)
 
 	if (!buf)
 		die(ENOMEM, "buffer", "");
+	if (opts->text) {
+		*ret_len = (size_t)snprintf(buf, line_len, "%s\n", opts->text);
+		if (*ret_len >= line_len)
+			die(EMSGSIZE, "--text ", opts->text);
+		return buf;
+	}
 	for (size_t i = 0; i < cnt; i++) {
 		char *line = buf + i * line_len;
 
@@ -413,6 +419,7 @@ static _Noreturn void usage(void)
 			"            --seconds T | --count N | --bytes N; --size LEN packs lines "
 			"into a write;\n"
 			"            --warm: each has written once before the time begins;\n"
+			"            --text LINE: each line is this;\n"
 			"            --poll FILE --poll-ms N reads a file beside it); {} in PATH "
 			"is the file's number\n"
 			"  read      read a file by --size, again and again for --seconds; --bytes "
@@ -423,6 +430,10 @@ static _Noreturn void usage(void)
 			"(--same: the\n"
 			"            writer reads it itself), --gap-us apart\n"
 			"  wakemany  one record to --readers waiting readers, --count rounds\n"
+			"  handover  of two members (--read-path) of the topic --path one is killed, "
+			"--count times\n"
+			"  rebalance --readers members join through --path, topic --read-path, "
+			"--count times\n"
 			"  start     run the program after --, until the first append works "
 			"(--mkdir DIR --log FILE)\n");
 	exit(1);
@@ -441,7 +452,8 @@ struct opt_desc {
 static const struct opt_desc opt_descs[] = {
 	{ "path", OPT_STR, FIELD(path) },	{ "read-path", OPT_STR, FIELD(read_path) },
 	{ "poll", OPT_STR, FIELD(poll_path) },	{ "mkdir", OPT_STR, FIELD(mkdir_path) },
-	{ "log", OPT_STR, FIELD(log_path) },	{ "seconds", OPT_SECONDS, FIELD(seconds) },
+	{ "text", OPT_STR, FIELD(text) },	{ "log", OPT_STR, FIELD(log_path) },
+	{ "seconds", OPT_SECONDS, FIELD(seconds) },
 	{ "bytes", OPT_U64, FIELD(total_len) }, { "count", OPT_U64, FIELD(cnt) },
 	{ "from", OPT_U64, FIELD(from_off) },	{ "to", OPT_U64, FIELD(to_off) },
 	{ "writers", OPT_U32, FIELD(writers) }, { "files", OPT_U32, FIELD(files) },
@@ -514,6 +526,7 @@ static const struct workload workloads[] = {
 	{ "append", run_write, 1 },	    { "read", run_read, 128 << 10 },
 	{ "first", run_first, 4096 },	    { "wake", run_wake, 4096 },
 	{ "wakemany", run_wakemany, 4096 }, { "start", run_start, 1 },
+	{ "handover", run_handover, 4096 }, { "rebalance", run_rebalance, 4096 },
 };
 
 int main(int argc, char **argv)

@@ -24,9 +24,11 @@ enum {
 
 struct opts {
 	const char *path;	/* "{}" in it is replaced by the number of the file */
-	const char *read_path;	/* wake, wakemany: what the readers open */
+	const char *read_path;	/* wake, wakemany, handover: what the readers open; rebalance: the
+				 * topic */
 	const char *poll_path;	/* append: a file that is read beside it, or NULL */
 	const char *mkdir_path; /* start: a directory to make first, or NULL */
+	const char *text;	/* append: each line is this, or NULL */
 	const char *log_path;	/* start: where the program's stderr goes */
 	double seconds;		/* stop after this time ... */
 	uint64_t total_len;	/* ... or after this many bytes of all writers together, if not 0 */
@@ -100,5 +102,7 @@ void die_with_parent(void);
 void run_wake(const struct opts *opts);
 void run_wakemany(const struct opts *opts);
 void run_start(const struct opts *opts);
+void run_handover(const struct opts *opts);
+void run_rebalance(const struct opts *opts);
 
 #endif
