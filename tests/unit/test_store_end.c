@@ -8,7 +8,7 @@ static bool has(struct fixture *f, const uint8_t id[16])
 {
 	bool is_there = false;
 
-	assert_int_equal(store_has(f, "orders", id, 0, &is_there), 0);
+	assert_int_equal(store_has(f->s, "orders", id, 0, &is_there), 0);
 	return is_there;
 }
 
