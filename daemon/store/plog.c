@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A debt is described at the latest when it has grown to this. */
-#define DEBT_BYTES_MAX MIB
+/* A debt is described at the latest when it has grown to this: a quarter of what `cat` reads at
+ * once, so that a group's stream finds an end of a batch near to the end of each answer, and needs
+ * not look at the values for an end of a record. */
+#define DEBT_BYTES_MAX (32 * KIB)
 #define DEBT_CNT_MAX 65536U
 /* .meta gets its room in steps of so much. */
 #define META_ALLOC_LEN (64 * KIB)
