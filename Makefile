@@ -52,7 +52,8 @@ unit_base_TESTS := tests/unit/test_buf.c tests/unit/test_hash.c tests/unit/test_
 	tests/unit/test_rfc3339.c tests/unit/test_utf8.c
 unit_store_TESTS := tests/unit/test_json.c tests/unit/test_debt.c tests/unit/test_format.c \
 	tests/unit/test_index.c tests/unit/test_plog.c \
-	tests/unit/test_plog_damage.c tests/unit/test_clean.c tests/unit/test_journal.c \
+	tests/unit/test_plog_damage.c tests/unit/test_clean.c tests/unit/test_cleaning.c \
+	tests/unit/test_journal.c \
 	tests/unit/test_checkpoint.c tests/unit/test_store.c tests/unit/test_store_end.c
 unit_io_TESTS := tests/unit/test_overlay.c tests/unit/test_io_disk.c
 unit_raft_TESTS := tests/unit/test_topic_config.c tests/unit/test_metadata.c
