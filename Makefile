@@ -63,7 +63,8 @@ main_SRC := daemon/main.c
 # Tests: one program for each file, named after it, linked with its own layer and those below.
 unit_base_TESTS := tests/unit/test_buf.c tests/unit/test_hash.c tests/unit/test_name.c \
 	tests/unit/test_rfc3339.c tests/unit/test_utf8.c
-unit_store_TESTS := tests/unit/test_json.c tests/unit/test_debt.c tests/unit/test_format.c \
+unit_store_TESTS := tests/unit/test_json.c tests/unit/test_debt.c tests/unit/test_cleaning.c \
+	tests/unit/test_format.c \
 	tests/unit/test_index.c tests/unit/test_plog.c \
 	tests/unit/test_plog_damage.c tests/unit/test_clean.c tests/unit/test_journal.c \
 	tests/unit/test_kept.c \

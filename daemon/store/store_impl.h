@@ -18,7 +18,8 @@
  * after the other; it serves F_PLACE, the ring's start, retention and shutdown alike.
  *
  * Raising a log start (enum raise_state): R_SYNC (in place) -> R_CKPT_WAIT -> R_CKPT (on its way)
- * -> R_FORGET (waits for the ring) -> R_FORGET_WRITE -> plog_raise_start().
+ * -> R_FORGET (waits for the ring) -> R_FORGET_WRITE -> plog_raise_start(). Of a partition that is
+ * to be cleaned (part->cleaning) the start stays, and the last step is clean_raised().
  */
 #ifndef TOPICFS_STORE_STORE_IMPL_H
 #define TOPICFS_STORE_STORE_IMPL_H
