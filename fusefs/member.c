@@ -291,6 +291,8 @@ static int position(struct fs *fs, struct handle *h, struct give *g, struct be_w
 	if (!r)
 		r = fs->be.member_position(fs->be.ctx, h->member, g->part, &g->next, why);
 	g->positioned = !r || r == -ESTALE;
+	if (g->positioned)
+		g->told = g->next;
 	return r;
 }
 

@@ -34,7 +34,7 @@ struct give {
 	int64_t next;	 /* the record that is given next; where positioned */
 	uint64_t pos;	 /* its position in the plain file; where has_pos */
 	int64_t seek_to; /* the owner has sought: where it goes on at the next read; -1: not */
-	int64_t told;	 /* what member_dealt() was told last; -1: nothing */
+	int64_t told;	 /* where it began, or what member_dealt() was told last */
 	uint32_t spans;	 /* how many name it */
 };
 

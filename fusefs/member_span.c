@@ -216,10 +216,10 @@ void span_seek(struct fs *fs, struct handle *h, uint64_t off)
 
 		if (g->seek_to < 0)
 			continue;
-		g->next = g->seek_to;
+		g->next = g->told = g->seek_to;
 		g->positioned = true;
 		g->has_pos = false;
-		g->seek_to = g->told = -1;
+		g->seek_to = -1;
 	}
 	h->frontier = off;
 	s->sought = false;
