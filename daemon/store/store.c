@@ -673,6 +673,7 @@ int store_close(struct store *s, int64_t now_ms)
 	LIST_FOREACH(node, &s->parts) {
 		struct part *part = LIST_ENTRY(node, struct part, all);
 
+		s->disk->round++; /* nobody holds a descriptor of the one before */
 		if (part->plog && !err)
 			err = part_write(part);
 		unsynced += !list_is_empty(&part->unsynced_link);
@@ -683,6 +684,7 @@ int store_close(struct store *s, int64_t now_ms)
 	LIST_FOREACH(node, &s->parts) {
 		struct part *part = LIST_ENTRY(node, struct part, all);
 
+		s->disk->round++;
 		if (part->plog && !err)
 			err = part_close(s, part);
 	}
