@@ -68,7 +68,7 @@ struct plog_point {
 struct plog {
 	struct disk *disk;	  /* borrowed */
 	struct debt_table *debts; /* borrowed; NULL: every append is described at once */
-	char dir[TOPIC_DIR_MAX];  /* "orders-0", below the data directory */
+	const char *dir;	  /* "orders-0", below the data directory; borrowed */
 	uint8_t topic_id[16];
 	uint32_t partition;
 	int32_t leader_epoch;
@@ -97,7 +97,8 @@ struct plog {
 	struct plog_point
 		synced;	   /* stable up to here, in place or in the journal; kept by store.c */
 	struct kept *kept; /* what was written since the store put it into the journal; or NULL */
-	char fault[256];   /* the last -EIO, as a sentence */
+	const char *fault; /* the last -EIO, as a sentence; "": none */
+	char *fault_mem;   /* owned; NULL until there is one */
 	struct list store_link, debt_link; /* store.c's */
 	void *owner;			   /* the broker's: the partition that this log is of */
 };
@@ -109,7 +110,7 @@ void batch_cache_free(struct batch_cache *c);
 /* Frees what it holds, but not itself: for idle times. */
 void batch_cache_trim(struct batch_cache *c);
 
-/* Prepares the struct (memory only). dir is copied. A cache that is to be shared is put into
+/* Prepares the struct (memory only). dir outlives it. A cache that is to be shared is put into
  * p->cache afterwards (borrowed); else the log makes one of its own when it needs one. */
 void plog_init(struct plog *p, struct disk *d, struct debt_table *debts, const char *dir,
 	       const uint8_t topic_id[16], uint32_t partition, const struct plog_config *config);

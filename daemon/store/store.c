@@ -434,7 +434,8 @@ static int part_take_point(struct store *s, struct part *part, bool clean, bool 
 static int part_open(struct store *s, struct part *part, const char *dir, bool made,
 		     const struct plog_config *config)
 {
-	struct plog_box *box = calloc(1, sizeof(*box));
+	size_t dir_len = strlen(dir) + 1;
+	struct plog_box *box = calloc(1, sizeof(*box) + dir_len);
 	struct checkpoint_entry *e = &part->e;
 	bool clean = s->clean_start && part->exact;
 	/* A partition that a whole checkpoint does not know was made after it, and began empty. */
@@ -450,7 +451,8 @@ static int part_open(struct store *s, struct part *part, const char *dir, bool m
 		return box ? err : -ENOMEM;
 	}
 	box->part = part;
-	plog_init(&box->plog, s->disk, s->debt_mem ? &s->debts : NULL, dir, e->topic_id,
+	memcpy(box->dir, dir, dir_len);
+	plog_init(&box->plog, s->disk, s->debt_mem ? &s->debts : NULL, box->dir, e->topic_id,
 		  e->partition, config);
 	list_init(&box->plog.debt_link);
 	list_init(&box->plog.store_link);
@@ -693,6 +695,7 @@ int store_close(struct store *s, int64_t now_ms)
 	LIST_FOREACH(node, &s->parts) {
 		struct part *part = LIST_ENTRY(node, struct part, all);
 
+		s->disk->round++; /* nobody holds a descriptor of the one before */
 		if (part->plog && !err)
 			err = part_write(part);
 		unsynced += !list_is_empty(&part->unsynced_link);
@@ -703,6 +706,7 @@ int store_close(struct store *s, int64_t now_ms)
 	LIST_FOREACH(node, &s->parts) {
 		struct part *part = LIST_ENTRY(node, struct part, all);
 
+		s->disk->round++;
 		if (part->plog && !err)
 			err = part_close(s, part);
 	}

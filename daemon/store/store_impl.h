@@ -93,6 +93,7 @@ struct part;
 struct plog_box {
 	struct plog plog;
 	struct part *part;
+	char dir[]; /* plog.dir */
 };
 
 /* What the store knows of a partition; of most, only the entry. */
