@@ -107,8 +107,8 @@ static int begin(struct fs *fs, fuse_req_t req, struct handle *h, const struct w
 }
 
 /*
- * Opens at most OPEN_LOGS logs of a topic from partition *next on, and says whether one is left that
- * nobody has used yet. What fails is told by whoever reads it.
+ * Opens at most OPEN_LOGS logs of a topic from partition *next on, and says whether one is left
+ * that nobody has used yet. What fails is told by whoever reads it.
  */
 static bool has_logs_left(struct fs *fs, struct be_topic *t, uint32_t *next)
 {
