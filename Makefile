@@ -156,7 +156,8 @@ endef
 $(foreach l,$(LAYERS),$(if $(unit_$(l)_TESTS),$(eval $(call test_rule,$(l),$(unit_$(l)_TESTS)))))
 world_TESTS := tests/fault/sweep_broker.c
 memory_TESTS := tests/fault/group_memory.c
-$(eval $(call test_rule,daemon,$(sim_TESTS) $(filter-out $(world_TESTS) $(memory_TESTS),$(fault_TESTS))))
+plain_TESTS := $(sim_TESTS) $(filter-out $(world_TESTS) $(memory_TESTS),$(fault_TESTS))
+$(eval $(call test_rule,daemon,$(plain_TESTS)))
 
 # The same archives, but what they allocate can be refused (tests/lib/simmemory.h).
 ALLOCATES := malloc calloc realloc reallocarray aligned_alloc strdup strndup

@@ -32,7 +32,8 @@ with Broker():
     assert_eq(PARTITIONS + 1, len(lines(MNT + "/cluster/partitions")))
 
 with Broker():
-    status = subprocess.Popen(["cat", topic("many/status")], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    status = subprocess.Popen(["cat", topic("many/status")], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE)
     os.rmdir(topic("many"))
     text, err = status.communicate()
     assert len(text.splitlines()) == PARTITIONS or err, "neither the status nor an error"
