@@ -152,7 +152,7 @@ static uint64_t topic_node(struct world *w, unsigned k)
 {
 	struct be_topic *t = find(w, &w->topics[k]);
 
-	return t ? node_topic_id(NODE_TOPIC, t->serial) : NODE_TOPICS;
+	return t ? node_dir_id(NODE_TOPIC, t->serial) : NODE_TOPICS;
 }
 
 static uint64_t send_mkdir(struct world *w, const struct call *q)
