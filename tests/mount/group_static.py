@@ -15,10 +15,13 @@ with Broker() as broker:
     make_group("g")
     one, got = join(b"topics=t instance=i1\n")
     two, _ = join(b"topics=t instance=i2\n")
-    os.write(one, b"\n")
+    assert_eq([{"topic": "t", "partitions": [0, 1]}],
+              json.loads(os.read(one, 10000))["assignment"])
+    # The next read hands over, and gives the generation in which that is done.
+    os.read(one, 10000)
     with Child(os.read, one, 10000) as reader:
         wait_until(reader.is_waiting)
-        wait_until(lambda: state("g")["state"] == "Stable")
+        assert_eq("Stable", state("g")["state"])
         reader.kill()
     before = state("g")
     os.close(one)
