@@ -81,7 +81,7 @@ unit_daemon_TESTS := tests/unit/test_config.c tests/unit/test_options.c \
 # These are linked with all layers.
 sim_TESTS := tests/sim/model_plog.c tests/sim/model_groups.c
 fault_TESTS := tests/fault/sweep_store.c tests/fault/sweep_clean.c tests/fault/sweep_topics.c \
-	tests/fault/sweep_broker.c tests/fault/same_calls.c \
+	tests/fault/sweep_broker.c tests/fault/sweep_groups.c tests/fault/same_calls.c \
 	tests/fault/group_memory.c
 fuzz_TESTS := tests/fuzz/batch.c tests/fuzz/broker_config.c tests/fuzz/checkpoint.c \
 	tests/fuzz/debt.c tests/fuzz/group_config.c tests/fuzz/group_record.c \
@@ -95,7 +95,9 @@ testlib_SRC := tests/lib/simdisk.c tests/lib/simdisk_crash.c tests/lib/fuzz.c \
 	tests/lib/seeds.c tests/lib/tracedisk.c
 # What stands in for daemon/io and the kernel under a whole broker.
 simworld_SRC := tests/lib/simmount.c tests/lib/simworld.c tests/lib/simworld_check.c \
-	tests/lib/simmemory.c
+	tests/lib/simworld_group.c tests/lib/simworld_kept.c tests/lib/simmemory.c
+# What sweeps over it share.
+simsweep_SRC := tests/lib/simsweep.c
 # The other half of the model of a log.
 model_SRC := tests/sim/model_clean.c
 # Programs that mount cases run beside the binary.
@@ -132,7 +134,7 @@ libs = $(foreach l,$($(1)_NEEDS),$($(l)_LIBS))
 
 unit_TESTS := $(foreach l,$(LAYERS),$(unit_$(l)_TESTS))
 all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(main_SRC) $(testlib_SRC) $(simworld_SRC) \
-	$(model_SRC) $(golden_SRC) $(bench_SRC) $(mount_SRC) $(simgroup_SRC)
+	$(simsweep_SRC) $(model_SRC) $(golden_SRC) $(bench_SRC) $(mount_SRC) $(simgroup_SRC)
 all_TESTS := $(unit_TESTS) $(sim_TESTS) $(fault_TESTS) $(fuzz_TESTS)
 
 # A failed recipe leaves no half-written target.
@@ -154,7 +156,7 @@ $(call bin,$(2)): $(B)/%: $(B)/%.o $(B)/libtestlib.a $(call archives,$(1))
 	$$(CC) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) $$(filter %.a,$$^) -lcmocka $(call libs,$(1))
 endef
 $(foreach l,$(LAYERS),$(if $(unit_$(l)_TESTS),$(eval $(call test_rule,$(l),$(unit_$(l)_TESTS)))))
-world_TESTS := tests/fault/sweep_broker.c
+world_TESTS := tests/fault/sweep_broker.c tests/fault/sweep_groups.c
 memory_TESTS := tests/fault/group_memory.c
 plain_TESTS := $(sim_TESTS) $(filter-out $(world_TESTS) $(memory_TESTS),$(fault_TESTS))
 $(eval $(call test_rule,daemon,$(plain_TESTS)))
@@ -166,8 +168,8 @@ $(B)/world/lib%.a: $(B)/lib%.a
 	@mkdir -p "$(@D)"
 	objcopy $(foreach f,$(ALLOCATES),--redefine-sym $(f)=simmemory_$(f)) $< $@
 
-$(call bin,$(world_TESTS)): $(B)/%: $(B)/%.o $(call obj,$(simworld_SRC)) $(B)/libtestlib.a \
-		$(world_archives)
+$(call bin,$(world_TESTS)): $(B)/%: $(B)/%.o $(call obj,$(simworld_SRC) $(simsweep_SRC)) \
+		$(B)/libtestlib.a $(world_archives)
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(call libs,daemon)
 $(call bin,$(memory_TESTS)): $(B)/%: $(B)/%.o $(B)/tests/lib/simmemory.o \
 		$(patsubst %,$(B)/world/lib%.a,$(groups_NEEDS))

@@ -246,7 +246,10 @@ int broker_open_log(void *ctx, struct be_partition *p, struct be_why *why)
 		p->first_offset = log->next_offset;
 		log->leader_epoch = (int32_t)metalog_term(b->meta);
 		p->log = log;
-		return 0;
+		r = coordinator_on_opened(b->groups, p);
+		if (!r)
+			return 0;
+		p->log = NULL;
 	}
 	snprintf(why->text, sizeof(why->text), "%s-%u cannot be opened: %s", p->topic->name,
 		 p->number, log_errno_name(r));

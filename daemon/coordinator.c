@@ -6,9 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* How long a write of a group's state that failed is left alone. */
-#define RETRY_MS 100
-
 /* ---- Which groups there are ---- */
 
 /* The index of the first group whose name is not before `name`. */
@@ -139,7 +136,6 @@ static struct coord_group *add(struct coordinator *c, const struct metadata_grou
 	group_config_merge(&mg->own, &config);
 	settings_of(&config, &set);
 	g->core = group_new(mg->name, mg->id, &set);
-	ASSERT(g->core);
 	list_init(&g->members);
 	list_init(&g->link);
 	g->deadline_ms = INT64_MAX;
@@ -410,8 +406,13 @@ static void offsets_topic_made(struct coordinator *c)
 	}
 }
 
-/* Writes to `reject` that waited for a topic are done again. */
-static void retry_rejects(struct coordinator *c)
+void coord_wake(struct coordinator *c, struct coord_group *g)
+{
+	LIST_FOREACH_SAFE(pos, tmp, &g->members)
+		fs_on_member(c->b->fs, LIST_ENTRY(pos, struct be_member, link)->owner);
+}
+
+void coord_retry_rejects(struct coordinator *c)
 {
 	struct list now;
 
@@ -461,7 +462,7 @@ void coordinator_on_topic(struct coordinator *c, struct be_topic *t)
 			coord_wake_letters(c, g, t);
 	}
 	if (!t->deleted)
-		retry_rejects(c);
+		coord_retry_rejects(c);
 }
 
 void coordinator_on_topic_refused(struct coordinator *c, const struct metadata_result *res)
@@ -476,10 +477,9 @@ void coordinator_on_topic_refused(struct coordinator *c, const struct metadata_r
 		if (!g->asked_for_dlq)
 			continue;
 		g->asked_for_dlq = false;
-		LIST_FOREACH_SAFE(pos, tmp, &g->members)
-			fs_on_member(c->b->fs, LIST_ENTRY(pos, struct be_member, link)->owner);
+		coord_wake(c, g);
 	}
-	retry_rejects(c);
+	coord_retry_rejects(c);
 	if (res->kind != METADATA_CREATE_INTERNAL)
 		return;
 	c->making_offsets = false;

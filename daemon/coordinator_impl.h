@@ -12,9 +12,19 @@
 
 /* Dead letters under way in one broker: each waits for two syncs, and holds up one partition. */
 #define LETTER_CNT_MAX 1024U
+/* How long a write that failed, of a group's state or behind a letter, is left alone. */
+#define RETRY_MS 100
 /* Supplementary groups of a caller that are looked at (NGROUPS_MAX is 65536, people have dozens).
  */
 #define CALLER_GROUP_MAX 256U
+
+/* A letter that could not be stored: whoever is given the record next is told. */
+struct letter_failed {
+	int err; /* 0: none */
+	uint8_t topic_id[16];
+	uint32_t partition;
+	int64_t offset;
+};
 
 struct coord_group {
 	struct be_group be; /* first: the mount's pointer leads here */
@@ -25,6 +35,7 @@ struct coord_group {
 	int64_t deadline_ms;	   /* of core, on the monotonic clock */
 	int64_t emptied_ms;	   /* CLOCK_REALTIME: since when it has no members */
 	bool asked_for_dlq;	   /* the topic of its letters is being made */
+	struct letter_failed failed;
 	uint64_t commits, letters;
 };
 
@@ -50,8 +61,9 @@ struct be_member {
 };
 
 enum letter_step {
-	LETTER_INTENT, /* the intent is being synced */
-	LETTER_STORED, /* the letter is being synced */
+	LETTER_INTENT,	 /* the intent is being synced, then the letter is due */
+	LETTER_APPENDED, /* its sync is due */
+	LETTER_STORED,	 /* it is being synced, then the commit is due */
 };
 
 struct letter {
@@ -61,7 +73,8 @@ struct letter {
 	uint32_t partition;
 	struct group_intent intent;
 	enum letter_step step;
-	bool is_due; /* its step's sync has not been asked for yet */
+	bool is_due;  /* no sync is under way that it waits for: the loop goes on with it */
+	bool is_late; /* it has failed behind the letter, which was said */
 	char reason[256];
 	uint64_t token; /* of a write to `reject` that waits; 0: none */
 };
@@ -87,6 +100,8 @@ struct coordinator {
 	struct list new_groups, rejects; /* coord_waits */
 	int64_t deadline_ms, expiry_ms;
 	bool making_offsets; /* the topic */
+	bool may_be_ahead;   /* of logs that could not be opened, when offsets were lowered */
+	bool letters_short;  /* a member waits since too many letters are under way */
 	/* A batch under construction; owned. */
 	struct buf scratch;
 	struct record *recs;
@@ -118,6 +133,10 @@ void coord_unref(struct coordinator *c, struct coord_group *g);
 struct coord_group *coord_find(struct coordinator *c, const char *name);
 /* What metadata say of a topic, told to the group where it is due. */
 void coord_tell_topics(struct coordinator *c, struct coord_group *g);
+/* Writes to `reject` that waited, for a topic or another letter, are done again. */
+void coord_retry_rejects(struct coordinator *c);
+/* All members of the group read again. */
+void coord_wake(struct coordinator *c, struct coord_group *g);
 /* A change that waits, put on that list; copies the text. NULL: no memory. */
 struct coord_wait *coord_wait_new(struct list *on, struct coord_group *g,
 				  const struct be_caller *caller, const char *text, size_t len,
@@ -141,6 +160,9 @@ MUST_CHECK int coord_end_intent(struct coordinator *c, struct coord_group *g,
 MUST_CHECK int coord_write_intent(struct coordinator *c, struct coord_group *g,
 				  const struct be_topic *t, uint32_t partition,
 				  const struct group_intent *i);
+/* An intent comes to nothing. */
+MUST_CHECK int coord_drop_intent(struct coordinator *c, struct coord_group *g,
+				 const uint8_t topic_id[16], uint32_t partition);
 MUST_CHECK int coord_write_null(struct coordinator *c, struct coord_group *g,
 				const uint8_t topic_id[16], uint32_t partition);
 /* Nulls for offsets (all of the group, or those of one topic) and, `all`, for its state. */
@@ -149,6 +171,9 @@ MUST_CHECK int coord_write_nulls(struct coordinator *c, struct coord_group *g,
 MUST_CHECK int coord_load(struct coordinator *c, bool clean, char *sentence);
 /* Leader epoch of the record before offset; -1: not known. */
 int32_t coord_epoch_before(struct be_partition *p, int64_t offset);
+/* A commit of offset, without metadata. What was counted of deliveries behind it stays. */
+struct group_offset coord_commit(const struct coordinator *c, const struct coord_group *g,
+				 struct be_partition *p, int64_t offset);
 
 /* coordinator_member.c */
 void coord_members_backend(struct backend *ret);

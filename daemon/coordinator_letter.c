@@ -7,8 +7,15 @@
  *   3. commit   of the offset behind the record, in one batch with the intent's end
  *
  * A stop behind 1 or 2 leaves the intent. The next start looks whether the letter stands where the
- * intent says, writes it where it does not, and does 3. Without the syncs a power loss could keep
- * the commit and lose the letter, or keep the letter and lose that there was an intent.
+ * intent says, and does 3; where it does not, it begins at 1 again, since the letter may stand
+ * before that place now: a power loss can shorten the log of letters. Without the syncs a power
+ * loss could keep the commit and lose the letter, or keep the letter and lose that there was an
+ * intent.
+ *
+ * An intent that comes to nothing is ended: where 2 fails, where the record, its topic, its group
+ * or the topic of letters is gone, where the record has been dealt with otherwise. Else a later
+ * start would set aside what somebody has done, or what stands at that offset by then. Behind 2
+ * there is no way back: what fails there is done again until it is done, and the partition waits.
  */
 #include "daemon/coordinator_impl.h"
 
@@ -17,9 +24,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-/* Sentences are cut to this in dlq.reason. */
-#define REASON_MAX 4096U
 
 int letter_topic(struct coordinator *c, struct coord_group *g, struct be_topic **ret,
 		 struct be_why *why)
@@ -70,8 +74,7 @@ void coord_wake_letters(struct coordinator *c, struct coord_group *g, const stru
 	if (!mg || group_config_dlq(&mg->own, g->be.name, name, sentence) || strcmp(name, t->name))
 		return;
 	g->asked_for_dlq = false;
-	LIST_FOREACH_SAFE(pos, tmp, &g->members)
-		fs_on_member(c->b->fs, LIST_ENTRY(pos, struct be_member, link)->owner);
+	coord_wake(c, g);
 }
 
 void letter_free(struct coordinator *c, struct letter *l)
@@ -81,6 +84,17 @@ void letter_free(struct coordinator *c, struct letter *l)
 	broker_topic_unref(c->b, l->to);
 	free(l);
 	c->letter_cnt--;
+}
+
+static void drop_intent(struct coordinator *c, struct letter *l)
+{
+	int r = coord_drop_intent(c, l->g, l->from->id, l->partition);
+
+	if (r)
+		LOG_AT(LOG_WARN, l->g->be.name, r,
+		       "the letter about %s %u %lld is tried again at "
+		       "the next start",
+		       l->from->name, l->partition, (long long)l->intent.offset);
 }
 
 void letters_forget(struct coordinator *c, struct coord_group *g)
@@ -99,8 +113,10 @@ void letters_forget(struct coordinator *c, struct coord_group *g)
 	LIST_FOREACH_SAFE(pos, tmp, &c->letters) {
 		struct letter *l = LIST_ENTRY(pos, struct letter, link);
 
-		if (l->g == g)
-			l->g = NULL; /* its sync comes back to it */
+		if (l->g != g)
+			continue;
+		drop_intent(c, l);
+		l->g = NULL; /* its sync comes back to it */
 	}
 }
 
@@ -193,23 +209,39 @@ static int store_letter(struct coordinator *c, struct letter *l, struct be_why *
 	return r;
 }
 
-static int commit_letter(struct coordinator *c, struct coord_group *g, struct be_topic *from,
-			 uint32_t partition, int64_t off)
+static int commit_letter(struct coordinator *c, struct coord_group *g, struct be_partition *p,
+			 int64_t off)
 {
-	const struct group_offset *now = group_offset_find(g->core, from->id, partition);
-	struct group_offset o = {
-		.partition = partition, .offset = off + 1, .commit_ms = c->b->now_ms, .metadata = ""
-	};
+	const struct group_offset *now = group_offset_find(g->core, p->topic->id, p->number);
+	struct group_offset o = now && now->offset > off ? *now : coord_commit(c, g, p, off + 1);
 
-	if (now && now->offset > off)
-		o = *now;
-	else
-		o.leader_epoch = coord_epoch_before(from->parts[partition], off + 1);
-	memcpy(o.topic_id, from->id, 16);
 	return coord_end_intent(c, g, &o);
 }
 
-/* Whoever waits for the letter goes on. */
+/* Whoever waits for a letter, or for its turn, goes on. */
+static void wake_all(struct coordinator *c, struct coord_group *g)
+{
+	if (c->letters_short) {
+		c->letters_short = false;
+		for (uint32_t i = 0; i < c->group_cnt; i++)
+			coord_wake(c, c->groups[i]);
+	} else if (g) {
+		coord_wake(c, g);
+	}
+	coord_retry_rejects(c);
+}
+
+/* Who was given the record asks for the letter: it is told when it asks again. */
+static void note_failure(const struct letter *l, int err)
+{
+	struct letter_failed *f = &l->g->failed;
+
+	*f = (struct letter_failed){ .err = err,
+				     .partition = l->partition,
+				     .offset = l->intent.offset };
+	memcpy(f->topic_id, l->from->id, 16);
+}
+
 static void letter_end(struct coordinator *c, struct letter *l, int err)
 {
 	struct coord_group *g = l->g;
@@ -229,42 +261,71 @@ static void letter_end(struct coordinator *c, struct letter *l, int err)
 		c->letters_sent++;
 		g->letters++;
 	}
+	if (err && g)
+		drop_intent(c, l);
+	if (err && g && !token && err != -ESTALE)
+		note_failure(l, err);
 	letter_free(c, l);
 	if (token)
 		fs_on_done(c->b->fs, token, g ? err : -ESTALE, &why);
-	if (!g)
-		return;
-	LIST_FOREACH_SAFE(pos, tmp, &g->members)
-		fs_on_member(c->b->fs, LIST_ENTRY(pos, struct be_member, link)->owner);
+	wake_all(c, g);
 }
 
-/* What its step wrote is stable. */
+/* The letter is there, and what comes behind it failed. */
+static void letter_delay(struct coordinator *c, struct letter *l, int err)
+{
+	uint64_t token = l->token;
+	struct be_why why;
+
+	if (!l->is_late)
+		LOG_AT(LOG_WARN, l->g->be.name, err,
+		       "%s %u %lld is a dead letter, and waits to be committed", l->from->name,
+		       l->partition, (long long)l->intent.offset);
+	l->is_late = l->is_due = true;
+	l->token = 0;
+	c->deadline_ms = MIN(c->deadline_ms, c->b->mono_us / 1000 + RETRY_MS);
+	if (!token)
+		return;
+	snprintf(why.text, sizeof(why.text),
+		 "the letter is stored; its commit failed, and is tried again: %s",
+		 log_errno_name(err));
+	fs_on_done(c->b->fs, token, err, &why);
+}
+
+/* What its step waited for is stable, or is tried again. */
 static void letter_step(struct coordinator *c, struct letter *l)
 {
 	struct be_partition *to = l->to->parts[l->intent.dlq_partition];
 	struct be_why why = { 0 };
-	int r;
+	int r = 0;
 
 	if (!l->g || l->to->deleted || l->from->deleted) {
 		letter_end(c, l, l->g ? -ESTALE : 0);
 		return;
 	}
-	if (l->step == LETTER_STORED) {
-		letter_end(c, l, commit_letter(c, l->g, l->from, l->partition, l->intent.offset));
-		return;
+	if (l->step == LETTER_INTENT) {
+		/* Others may have appended meanwhile: the letter stands here or behind. */
+		r = store_letter(c, l, &why);
+		if (r) {
+			letter_end(c, l, r);
+			return;
+		}
+		l->step = LETTER_APPENDED;
 	}
-	/* Others may have appended meanwhile: the letter stands here or behind. */
-	r = store_letter(c, l, &why);
-	if (r) {
-		letter_end(c, l, r);
-		return;
+	if (l->step == LETTER_APPENDED) {
+		r = store_fsync(c->b->store, to->log, c->b->now_ms,
+				(uint64_t)(uintptr_t)l | COORDINATOR_TOKEN);
+		if (!r || r == -EINPROGRESS)
+			l->step = LETTER_STORED;
+		if (r == -EINPROGRESS)
+			return;
 	}
-	l->step = LETTER_STORED;
-	r = store_fsync(c->b->store, to->log, c->b->now_ms,
-			(uint64_t)(uintptr_t)l | COORDINATOR_TOKEN);
-	if (r != -EINPROGRESS)
-		letter_end(c, l,
-			   r ? r : commit_letter(c, l->g, l->from, l->partition, l->intent.offset));
+	if (!r)
+		r = commit_letter(c, l->g, l->from->parts[l->partition], l->intent.offset);
+	if (r)
+		letter_delay(c, l, r);
+	else
+		letter_end(c, l, 0);
 }
 
 void coordinator_on_synced(struct coordinator *c, uint64_t token)
@@ -272,7 +333,6 @@ void coordinator_on_synced(struct coordinator *c, uint64_t token)
 	letter_step(c, (struct letter *)(uintptr_t)(token & ~(uint64_t)COORDINATOR_TOKEN));
 }
 
-/* Letters whose intent needed no sync. */
 void letters_step(struct coordinator *c)
 {
 	LIST_FOREACH_SAFE(pos, tmp, &c->letters) {
@@ -313,17 +373,44 @@ static struct letter *letter_new(struct coordinator *c, struct coord_group *g,
 	return l;
 }
 
+/* Where the letter will stand at least, written and soon stable. Frees it where that fails. */
+static int write_intent(struct coordinator *c, struct letter *l, struct be_why *why)
+{
+	struct be_partition *to = l->to->parts[l->intent.dlq_partition];
+	struct plog *home;
+	int r = broker_open_log(c->b, to, why);
+
+	if (!r) {
+		l->intent.dlq_offset = to->log->next_offset;
+		r = coord_write_intent(c, l->g, l->from, l->partition, &l->intent);
+	}
+	if (r) {
+		letter_free(c, l);
+		return r;
+	}
+	r = coord_home(c, l->g, &home);
+	if (!r)
+		r = store_fsync(c->b->store, home, c->b->now_ms,
+				(uint64_t)(uintptr_t)l | COORDINATOR_TOKEN);
+	if (r && r != -EINPROGRESS) {
+		drop_intent(c, l);
+		letter_free(c, l);
+		return r;
+	}
+	l->is_due = !r;
+	return 0;
+}
+
 int letter_begin(struct coordinator *c, struct coord_group *g, struct be_partition *p, int64_t off,
 		 const char *reason, uint64_t token, struct be_why *why)
 {
 	struct be_topic *to = NULL;
 	struct record rec;
 	struct letter *l;
-	struct plog *home;
 	int r = letter_topic(c, g, &to, why);
 
 	if (!r && c->letter_cnt >= LETTER_CNT_MAX)
-		r = -EAGAIN;
+		r = -EBUSY;
 	if (!r)
 		r = broker_open_log(c->b, p, why);
 	if (!r)
@@ -337,22 +424,8 @@ int letter_begin(struct coordinator *c, struct coord_group *g, struct be_partiti
 	l->intent = (struct group_intent){ .offset = off,
 					   .dlq_partition = partition_for(to, &rec, p->number) };
 	memcpy(l->intent.dlq_topic_id, to->id, 16);
-	r = broker_open_log(c->b, to->parts[l->intent.dlq_partition], why);
-	if (!r) {
-		l->intent.dlq_offset = to->parts[l->intent.dlq_partition]->log->next_offset;
-		r = coord_write_intent(c, g, p->topic, p->number, &l->intent);
-	}
-	if (!r)
-		r = coord_home(c, g, &home);
-	if (!r)
-		r = store_fsync(c->b->store, home, c->b->now_ms,
-				(uint64_t)(uintptr_t)l | COORDINATOR_TOKEN);
-	if (r && r != -EINPROGRESS) {
-		letter_free(c, l);
-		return r;
-	}
-	l->is_due = !r;
-	return -EINPROGRESS;
+	r = write_intent(c, l, why);
+	return r ? r : -EINPROGRESS;
 }
 
 /* Whether a record is the letter about that one. */
@@ -406,34 +479,46 @@ static int look_for_letter(struct be_partition *to, const struct group_intent *i
 	return 0;
 }
 
+/* Whether there is still a letter to be written for the intent. */
+static bool is_moot(const struct coord_group *g, const struct be_partition *p,
+		    const struct group_intent *i, const struct be_topic *to)
+{
+	const struct group_offset *now = group_offset_find(g->core, p->topic->id, p->number);
+
+	/* Without the topic of its letters the record is delivered again, and then a letter. */
+	return !to || i->dlq_partition >= to->part_cnt || i->offset >= p->log->next_offset ||
+	       i->offset < p->log->start_offset || (now && now->offset > i->offset);
+}
+
 int letter_resume(struct coordinator *c, struct coord_group *g, struct be_topic *t,
 		  uint32_t partition, const struct group_intent *i)
 {
 	struct be_topic *to = broker_topic_by_id(c->b, i->dlq_topic_id);
+	struct be_partition *p = t->parts[partition];
 	struct be_why why = { 0 };
 	bool is_there = false;
 	struct letter *l;
-	int r = broker_open_log(c->b, t->parts[partition], &why);
+	int r = broker_open_log(c->b, p, &why);
 
-	/* Without the topic of its letters the record is delivered again, and then a letter. */
-	if (!r && (!to || i->dlq_partition >= to->part_cnt))
+	/* A later start may have it again. */
+	if (r)
 		return 0;
-	if (!r)
-		r = broker_open_log(c->b, to->parts[i->dlq_partition], &why);
+	if (is_moot(g, p, i, to))
+		return coord_drop_intent(c, g, t->id, partition);
+	r = broker_open_log(c->b, to->parts[i->dlq_partition], &why);
 	if (!r)
 		r = look_for_letter(to->parts[i->dlq_partition], i, t, partition, &is_there);
 	if (r)
 		return r;
-	if (!is_there) {
-		l = letter_new(c, g, t, partition, to, "the broker stopped while it was set aside");
-		if (!l)
-			return -ENOMEM;
-		l->intent = *i;
-		l->is_due = true; /* the loop goes on with it, from the intent on */
-		return 0;
+	if (is_there) {
+		LOG_AT(LOG_INFO, g->be.name, 0,
+		       "%s %u %lld was a dead letter already when the broker stopped", t->name,
+		       partition, (long long)i->offset);
+		return commit_letter(c, g, p, i->offset);
 	}
-	LOG_AT(LOG_INFO, g->be.name, 0,
-	       "%s %u %lld was a dead letter already when the broker stopped", t->name, partition,
-	       (long long)i->offset);
-	return commit_letter(c, g, t, partition, i->offset);
+	l = letter_new(c, g, t, partition, to, "the broker stopped while it was set aside");
+	if (!l)
+		return -ENOMEM;
+	l->intent = *i;
+	return write_intent(c, l, &why);
 }

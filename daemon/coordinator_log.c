@@ -204,6 +204,12 @@ static int write_null(struct coordinator *c, struct coord_group *g, enum group_k
 	return coord_append(c, g, &rec, 1);
 }
 
+int coord_drop_intent(struct coordinator *c, struct coord_group *g, const uint8_t topic_id[16],
+		      uint32_t partition)
+{
+	return write_null(c, g, GROUP_KEY_INTENT, topic_id, partition);
+}
+
 int coord_write_null(struct coordinator *c, struct coord_group *g, const uint8_t topic_id[16],
 		     uint32_t partition)
 {
@@ -237,15 +243,42 @@ int32_t coord_epoch_before(struct be_partition *p, int64_t offset)
 	return b->head.leader_epoch;
 }
 
+struct group_offset coord_commit(const struct coordinator *c, const struct coord_group *g,
+				 struct be_partition *p, int64_t offset)
+{
+	const struct group_offset *now = group_offset_find(g->core, p->topic->id, p->number);
+	struct group_offset o = { .partition = p->number,
+				  .offset = offset,
+				  .leader_epoch = coord_epoch_before(p, offset),
+				  .commit_ms = c->b->now_ms,
+				  .delivered_off = -1,
+				  .metadata = "" };
+
+	memcpy(o.topic_id, p->topic->id, 16);
+	if (now && now->delivered_off >= offset) {
+		o.delivered_off = now->delivered_off;
+		o.delivered_cnt = now->delivered_cnt;
+	}
+	return o;
+}
+
 /* ---- Reading it back ---- */
 
 struct loader {
 	struct coordinator *c;
-	struct buf intents; /* struct open_intent, in order */
+	struct buf intents; /* struct open_intent */
+	struct list ghosts;
+};
+
+/* A group that was deleted: what its deletion has left is removed. */
+struct ghost {
+	struct coord_group g; /* only core and home */
+	struct list link;
+	bool has_state;
 };
 
 struct open_intent {
-	struct coord_group *g;
+	struct coord_group *g; /* be.name is empty: a ghost's */
 	uint8_t topic_id[16];
 	uint32_t partition;
 	struct group_intent intent;
@@ -296,10 +329,14 @@ static int load_intent(struct loader *l, struct coord_group *g, const struct gro
 	size_t cnt = l->intents.len / sizeof(*all);
 	int r;
 
+	/* A later one stands in for it. */
 	for (size_t i = 0; i < cnt; i++) {
 		if (all[i].g == g && all[i].partition == k->partition &&
-		    !memcmp(all[i].topic_id, k->topic_id, 16))
-			all[i].g = NULL; /* a later one stands in for it */
+		    !memcmp(all[i].topic_id, k->topic_id, 16)) {
+			all[i] = all[cnt - 1];
+			l->intents.len -= sizeof(*all);
+			break;
+		}
 	}
 	if (rec->value_len == RECORD_NULL)
 		return 0;
@@ -312,8 +349,55 @@ static int load_intent(struct loader *l, struct coord_group *g, const struct gro
 	return buf_err(&l->intents);
 }
 
-static int load_record(struct loader *l, const struct record *rec)
+static struct ghost *ghost_of(struct loader *l, struct be_partition *home, const uint8_t id[16])
 {
+	static const struct group_settings none;
+	struct ghost *gh;
+
+	LIST_FOREACH(pos, &l->ghosts) {
+		gh = LIST_ENTRY(pos, struct ghost, link);
+		if (!memcmp(gh->g.be.id, id, 16))
+			return gh;
+	}
+	gh = calloc(1, sizeof(*gh));
+	if (!gh)
+		return NULL;
+	memcpy(gh->g.be.id, id, 16);
+	gh->g.core = group_new("", id, &none);
+	gh->g.home = home;
+	list_put(&l->ghosts, &gh->link);
+	return gh;
+}
+
+/* Writes what the deletion did not come to, or lost. */
+static int bury(struct loader *l)
+{
+	int r = 0;
+
+	LIST_FOREACH(pos, &l->ghosts) {
+		struct ghost *gh = LIST_ENTRY(pos, struct ghost, link);
+
+		if (!r)
+			r = coord_write_nulls(l->c, &gh->g, NULL, false);
+		if (!r && gh->has_state)
+			r = write_null(l->c, &gh->g, GROUP_KEY_STATE, NULL, 0);
+	}
+	return r;
+}
+
+static void ghosts_free(struct loader *l)
+{
+	LIST_FOREACH_SAFE(pos, tmp, &l->ghosts) {
+		struct ghost *gh = LIST_ENTRY(pos, struct ghost, link);
+
+		group_free(gh->g.core);
+		free(gh);
+	}
+}
+
+static int load_record(struct loader *l, struct be_partition *home, const struct record *rec)
+{
+	struct ghost *gh = NULL;
 	struct coord_group *g;
 	struct group_key k;
 	int r;
@@ -324,12 +408,20 @@ static int load_record(struct loader *l, const struct record *rec)
 	if (r)
 		return r;
 	g = group_of_id(l->c, k.group_id);
-	if (!g) /* deleted: the cleaner removes what is left */
-		return 0;
+	if (!g) {
+		gh = ghost_of(l, home, k.group_id);
+		if (!gh)
+			return -ENOMEM;
+		g = &gh->g;
+	}
 	switch (k.type) {
 	case GROUP_KEY_OFFSET:
 		return load_offset(g, &k, rec);
 	case GROUP_KEY_STATE:
+		if (gh) {
+			gh->has_state = rec->value_len != RECORD_NULL;
+			return 0;
+		}
 		return load_state(l->c, g, rec);
 	case GROUP_KEY_INTENT:
 		return load_intent(l, g, &k, rec);
@@ -354,7 +446,7 @@ static int load_partition(struct loader *l, struct be_partition *p, char *senten
 			break;
 		for (uint32_t i = 0; !r && i < b->head.cnt; i++) {
 			if (b->recs[i].offset >= off)
-				r = load_record(l, &b->recs[i]);
+				r = load_record(l, p, &b->recs[i]);
 			if (r)
 				break;
 			off = b->recs[i].offset + 1;
@@ -370,35 +462,68 @@ static int load_partition(struct loader *l, struct be_partition *p, char *senten
 	return 0;
 }
 
-/* What the last stop took from a partition was committed perhaps: nobody resumes beyond its end. */
+/* What the last stop took from a partition was committed perhaps, or delivered: nobody resumes
+ * beyond its end, and what is written there next has not been delivered. */
+static int lower(struct coordinator *c, struct coord_group *g, const struct group_offset *found,
+		 struct be_partition *p)
+{
+	int64_t end = p->log->next_offset;
+	struct group_offset o = *found;
+	int r;
+
+	if (o.offset <= end && o.delivered_off < end)
+		return 0;
+	if (o.delivered_off >= end) {
+		o.delivered_off = -1;
+		o.delivered_cnt = 0;
+	}
+	if (o.offset > end) {
+		LOG_AT(LOG_WARN, g->be.name, 0,
+		       "the committed offset %lld of %s %u is behind the end of its log, which "
+		       "lost records: lowered to %lld",
+		       (long long)o.offset, p->topic->name, o.partition, (long long)end);
+		o.offset = end;
+		o.leader_epoch = coord_epoch_before(p, end);
+	}
+	r = coord_write_offsets(c, g, &o, 1);
+	if (!r && found->offset > end)
+		c->rewound++;
+	return r;
+}
+
 static int lower_offsets(struct coordinator *c, struct coord_group *g)
 {
 	const struct group_offset *found;
 
 	for (uint32_t i = 0; (found = group_offset_at(g->core, i)); i++) {
 		struct be_topic *t = broker_topic_by_id(c->b, found->topic_id);
-		struct group_offset o = *found;
-		struct be_partition *p;
 		struct be_why why;
 		int r;
 
-		if (!t || o.partition >= t->part_cnt)
+		if (!t || found->partition >= t->part_cnt)
 			continue;
-		p = t->parts[o.partition];
-		if (broker_open_log(c->b, p, &why) || o.offset <= p->log->next_offset)
+		if (broker_open_log(c->b, t->parts[found->partition], &why)) {
+			c->may_be_ahead = true;
 			continue;
-		LOG_AT(LOG_WARN, g->be.name, 0,
-		       "the committed offset %lld of %s %u is behind the end of its log, which "
-		       "lost "
-		       "records: lowered to %lld",
-		       (long long)o.offset, t->name, o.partition, (long long)p->log->next_offset);
-		o.offset = p->log->next_offset;
-		o.leader_epoch = coord_epoch_before(p, o.offset);
-		o.delivered_cnt = 0;
-		r = coord_write_offsets(c, g, &o, 1);
+		}
+		r = lower(c, g, found, t->parts[found->partition]);
 		if (r)
 			return r;
-		c->rewound++;
+	}
+	return 0;
+}
+
+int coordinator_on_opened(struct coordinator *c, struct be_partition *p)
+{
+	if (!c || !c->may_be_ahead)
+		return 0;
+	for (uint32_t i = 0; i < c->group_cnt; i++) {
+		const struct group_offset *o =
+			group_offset_find(c->groups[i]->core, p->topic->id, p->number);
+		int r = o ? lower(c, c->groups[i], o, p) : 0;
+
+		if (r)
+			return r;
 	}
 	return 0;
 }
@@ -434,28 +559,25 @@ static int finish_intents(struct loader *l)
 		struct be_topic *t = broker_topic_by_id(l->c->b, all[i].topic_id);
 		int r;
 
-		if (!all[i].g || !t || all[i].partition >= t->part_cnt)
-			continue;
-		r = letter_resume(l->c, all[i].g, t, all[i].partition, &all[i].intent);
+		if (!*all[i].g->be.name || !t || all[i].partition >= t->part_cnt)
+			r = coord_drop_intent(l->c, all[i].g, all[i].topic_id, all[i].partition);
+		else
+			r = letter_resume(l->c, all[i].g, t, all[i].partition, &all[i].intent);
 		if (r)
 			return r;
 	}
 	return 0;
 }
 
-/* The partitions that are the home of a group: the others hold nothing that counts. */
-static int load_homes(struct loader *l, struct be_topic *t, char *sentence)
+/* Those without a living group may have what a deleted one has left. */
+static int load_all(struct loader *l, struct be_topic *t, char *sentence)
 {
-	bool *is_home = calloc(t->part_cnt, sizeof(*is_home));
-	int r = is_home ? 0 : -ENOMEM;
+	int r = 0;
 
-	for (uint32_t i = 0; !r && i < l->c->group_cnt; i++)
-		is_home[home_of(t, l->c->groups[i]->be.name)->number] = true;
 	for (uint32_t i = 0; !r && i < t->part_cnt; i++) {
-		if (is_home[i] && store_has(l->c->b->store, t->name, t->id, i))
+		if (store_has(l->c->b->store, t->name, t->id, i))
 			r = load_partition(l, t->parts[i], sentence);
 	}
-	free(is_home);
 	return r;
 }
 
@@ -468,7 +590,8 @@ int coord_load(struct coordinator *c, bool clean, char *sentence)
 	if (!t)
 		return 0;
 	buf_init(&l.intents);
-	r = load_homes(&l, t, sentence);
+	list_init(&l.ghosts);
+	r = load_all(&l, t, sentence);
 	for (uint32_t i = 0; !r && i < c->group_cnt; i++) {
 		struct coord_group *g = c->groups[i];
 
@@ -479,9 +602,12 @@ int coord_load(struct coordinator *c, bool clean, char *sentence)
 	}
 	if (!r)
 		r = finish_intents(&l);
+	if (!r)
+		r = bury(&l);
 	if (r && !*sentence)
 		snprintf(sentence, SENTENCE_MAX, OFFSETS_TOPIC " cannot be brought up to date: %s",
 			 log_errno_name(r));
+	ghosts_free(&l);
 	buf_fini(&l.intents);
 	return r;
 }

@@ -520,7 +520,7 @@ static bool holds(const struct be_member *m, const struct be_partition *p)
 static int reset_position(struct coordinator *c, struct be_member *m, struct be_partition *p,
 			  int64_t *ret, struct be_why *why)
 {
-	struct group_offset o = { .partition = p->number, .commit_ms = c->b->now_ms };
+	struct group_offset o;
 
 	switch (group_settings(m->g->core)->reset) {
 	case GROUP_EARLIEST:
@@ -539,10 +539,7 @@ static int reset_position(struct coordinator *c, struct be_member *m, struct be_
 	}
 	/* Committed at once: who dies before his first commit must not make his successor begin
 	 * later. */
-	memcpy(o.topic_id, p->topic->id, 16);
-	o.offset = p->log->next_offset;
-	o.leader_epoch = coord_epoch_before(p, o.offset);
-	o.metadata = "";
+	o = coord_commit(c, m->g, p, p->log->next_offset);
 	*ret = o.offset;
 	return coord_write_offsets(c, m->g, &o, 1);
 }
@@ -578,16 +575,12 @@ static int commit_to(struct coordinator *c, struct be_member *m, struct be_parti
 		     int64_t off)
 {
 	const struct group_offset *now = group_offset_find(m->g->core, p->topic->id, p->number);
-	struct group_offset o = { .partition = p->number,
-				  .offset = off,
-				  .leader_epoch = coord_epoch_before(p, off),
-				  .commit_ms = c->b->now_ms,
-				  .metadata = "" };
+	struct group_offset o;
 	int r;
 
 	if (now && now->offset >= off)
 		return 0;
-	memcpy(o.topic_id, p->topic->id, 16);
+	o = coord_commit(c, m->g, p, off);
 	r = coord_write_offsets(c, m->g, &o, 1);
 	if (!r) {
 		c->commits++;
@@ -638,6 +631,22 @@ static void dealt(void *ctx, struct be_member *m, struct be_partition *p, int64_
 		coord_touch(c, m->g);
 }
 
+/* Whether a letter about the record has failed since it was asked for: said once. */
+static int take_failure(struct coord_group *g, const struct be_partition *p, int64_t off,
+			struct be_why *why)
+{
+	struct letter_failed *f = &g->failed;
+	int r = f->err;
+
+	if (!r || f->partition != p->number || f->offset != off ||
+	    memcmp(f->topic_id, p->topic->id, 16) != 0)
+		return 0;
+	f->err = 0;
+	snprintf(why->text, sizeof(why->text), "the letter about offset %lld cannot be stored: %s",
+		 (long long)off, log_errno_name(r));
+	return r;
+}
+
 static int deliver(void *ctx, struct be_member *m, struct be_partition *p, int64_t off,
 		   struct be_why *why)
 {
@@ -645,9 +654,13 @@ static int deliver(void *ctx, struct be_member *m, struct be_partition *p, int64
 	const struct group_offset *now;
 	struct group_offset o;
 	char reason[128];
+	int r;
 
 	if (!holds(m, p))
 		return -ESTALE;
+	r = take_failure(m->g, p, off, why);
+	if (r)
+		return r;
 	if (letter_is_under_way(c, m->g, p))
 		return -EINPROGRESS;
 	now = group_offset_find(m->g->core, p->topic->id, p->number);
@@ -658,7 +671,11 @@ static int deliver(void *ctx, struct be_member *m, struct be_partition *p, int64
 		return coord_write_offsets(c, m->g, &o, 1);
 	}
 	snprintf(reason, sizeof(reason), "delivered %u times without a commit", o.delivered_cnt);
-	return letter_begin(c, m->g, p, off, reason, 0, why);
+	r = letter_begin(c, m->g, p, off, reason, 0, why);
+	if (r != -EBUSY)
+		return r;
+	c->letters_short = true;
+	return -EINPROGRESS;
 }
 
 void coord_members_backend(struct backend *ret)

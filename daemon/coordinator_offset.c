@@ -22,8 +22,9 @@ static void pending_fini(struct pending *p)
 	free(p->parts);
 }
 
-static int pending_put(struct pending *p, struct be_partition *part, int64_t offset,
-		       const char *metadata, size_t metadata_len, int64_t now_ms)
+static int pending_put(struct coordinator *c, struct coord_group *g, struct pending *p,
+		       struct be_partition *part, int64_t offset, const char *metadata,
+		       size_t metadata_len)
 {
 	struct group_offset *o = NULL;
 
@@ -49,13 +50,10 @@ static int pending_put(struct pending *p, struct be_partition *part, int64_t off
 		p->parts[p->cnt] = part;
 		o = &p->offsets[p->cnt++];
 	}
-	*o = (struct group_offset){ .partition = part->number,
-				    .offset = offset,
-				    .leader_epoch = coord_epoch_before(part, offset),
-				    .commit_ms = now_ms,
-				    .metadata = metadata_len ? metadata : "",
-				    .metadata_len = (uint32_t)metadata_len };
-	memcpy(o->topic_id, part->topic->id, 16);
+	*o = coord_commit(c, g, part, offset);
+	if (metadata_len)
+		o->metadata = metadata;
+	o->metadata_len = (uint32_t)metadata_len;
 	return 0;
 }
 
@@ -121,7 +119,7 @@ static int put_commit(struct coordinator *c, struct coord_group *g, struct be_me
 		snprintf(why->text, sizeof(why->text), "%s", sentence);
 		return r;
 	}
-	return pending_put(p, part, l->offset, l->metadata, l->metadata_len, c->b->now_ms);
+	return pending_put(c, g, p, part, l->offset, l->metadata, l->metadata_len);
 }
 
 static int store_pending(struct coordinator *c, struct coord_group *g, struct pending *p,
@@ -185,8 +183,9 @@ static int write_offset(struct coordinator *c, struct coord_group *g, struct be_
 
 /* ---- seek ---- */
 
-static int put_seek(struct coordinator *c, struct be_topic *t, uint32_t partition,
-		    const struct position *pos, struct pending *p, struct be_why *why)
+static int put_seek(struct coordinator *c, struct coord_group *g, struct be_topic *t,
+		    uint32_t partition, const struct position *pos, struct pending *p,
+		    struct be_why *why)
 {
 	struct be_partition *part;
 	int64_t off;
@@ -196,7 +195,7 @@ static int put_seek(struct coordinator *c, struct be_topic *t, uint32_t partitio
 		r = consume_position(part->log, pos, &off);
 	if (!r)
 		r = check_end(part, off, why);
-	return r ? r : pending_put(p, part, off, "", 0, c->b->now_ms);
+	return r ? r : pending_put(c, g, p, part, off, "", 0);
 }
 
 static int seek_line(struct coordinator *c, struct coord_group *g, struct be_member *self,
@@ -226,9 +225,9 @@ static int seek_line(struct coordinator *c, struct coord_group *g, struct be_mem
 		return r;
 	}
 	if (l->has_partition)
-		return put_seek(c, t, l->partition, &pos, p, why);
+		return put_seek(c, g, t, l->partition, &pos, p, why);
 	for (uint32_t i = 0; !r && i < t->part_cnt; i++)
-		r = put_seek(c, t, i, &pos, p, why);
+		r = put_seek(c, g, t, i, &pos, p, why);
 	return r;
 }
 
@@ -337,10 +336,15 @@ static int write_reject(struct coordinator *c, struct coord_group *g, struct be_
 		r = -EAGAIN;
 	if (!r)
 		r = letter_topic(c, g, &to, why);
-	if (r == -EINPROGRESS || r == -EAGAIN)
-		return coord_wait_new(&c->rejects, g, caller, text, len, token) ? -EINPROGRESS
-										: -ENOMEM;
-	return r ? r : reject_one(c, g, p, &l, token, why);
+	if (!r) {
+		r = reject_one(c, g, p, &l, token, why);
+		if (r != -EBUSY)
+			return r;
+	} else if (r != -EINPROGRESS && r != -EAGAIN) {
+		return r;
+	}
+	/* Another letter, or the topic of letters, comes first. */
+	return coord_wait_new(&c->rejects, g, caller, text, len, token) ? -EINPROGRESS : -ENOMEM;
 }
 
 int coord_write(void *ctx, struct be_group *bg, enum be_group_file file,

@@ -1,5 +1,7 @@
 #include "daemon/groups/group_impl.h"
 
+#include "daemon/base/fund.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,10 +21,8 @@ int group_refuse(char *ret_sentence, int err, const char *fmt, ...)
 
 struct group *group_new(const char *name, const uint8_t id[16], const struct group_settings *set)
 {
-	struct group *g = calloc(1, sizeof(*g));
+	struct group *g = fund_calloc(1, sizeof(*g));
 
-	if (!g)
-		return NULL;
 	memcpy(g->id, id, 16);
 	g->set = *set;
 	g->deadline_ms = INT64_MAX;
@@ -30,11 +30,7 @@ struct group *group_new(const char *name, const uint8_t id[16], const struct gro
 	list_init(&g->members);
 	list_init(&g->events);
 	list_init(&g->offset_room);
-	g->name = strdup(name);
-	if (!g->name) {
-		group_free(g);
-		return NULL;
-	}
+	g->name = fund_strndup(name, strlen(name));
 	return g;
 }
 

@@ -99,7 +99,8 @@ struct group_join {
 struct group_member; /* group_impl.h */
 struct group;
 
-/* id: the metadata's. NULL: no memory. Begins Empty, generation 0. */
+/* id: the metadata's. Begins Empty, generation 0. What is decided has to be had: takes from the
+ * fund, never NULL. */
 struct group *group_new(const char *name, const uint8_t id[16], const struct group_settings *set);
 /* Takes NULL. */
 void group_free(struct group *g);

@@ -22,87 +22,14 @@
  * `make test` looks at as many cases as fit into its time, drawn by a seed that is printed;
  * TOPICFS_LONG at all of them.
  */
-#include "tests/lib/simmemory.h"
-#include "tests/lib/simworld.h"
+#include "tests/lib/simsweep.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <cmocka.h>
-
-#define LIVES 4
-#define END                                                                                        \
-	{                                                                                          \
-		CALL_END, 0, NULL, 0, 0, 0                                                         \
-	}
-#define MKDIR(t)                                                                                   \
-	{                                                                                          \
-		CALL_MKDIR, t, NULL, 0, 0, 0                                                       \
-	}
-#define RMDIR(t)                                                                                   \
-	{                                                                                          \
-		CALL_RMDIR, t, NULL, 0, 0, 0                                                       \
-	}
-#define CONFIG(t, parts, max, more)                                                                \
-	{                                                                                          \
-		CALL_CONFIG, t, more, parts, max, 0                                                \
-	}
-#define CHMOD(t, mode)                                                                             \
-	{                                                                                          \
-		CALL_CHMOD, t, NULL, mode, 0, 0                                                    \
-	}
-#define OPEN(t, name)                                                                              \
-	{                                                                                          \
-		CALL_OPEN, t, name, 0, 0, 0                                                        \
-	}
-#define OPEN_SYNC(t, name)                                                                         \
-	{                                                                                          \
-		CALL_OPEN, t, name, 0, 0, O_DSYNC                                                  \
-	}
-#define WRITE(t, cnt, len)                                                                         \
-	{                                                                                          \
-		CALL_WRITE, t, NULL, cnt, len, 0                                                   \
-	}
-#define TAIL(t)                                                                                    \
-	{                                                                                          \
-		CALL_TAIL, t, NULL, 0, 0, 0                                                        \
-	}
-#define FSYNC(t)                                                                                   \
-	{                                                                                          \
-		CALL_FSYNC, t, NULL, 0, 0, 0                                                       \
-	}
-#define TRUNCATE(t)                                                                                \
-	{                                                                                          \
-		CALL_TRUNCATE, t, NULL, 0, 0, 0                                                    \
-	}
-#define READ(t)                                                                                    \
-	{                                                                                          \
-		CALL_READ, t, NULL, 0, 0, 0                                                        \
-	}
-#define CLOSE(t)                                                                                   \
-	{                                                                                          \
-		CALL_CLOSE, t, NULL, 0, 0, 0                                                       \
-	}
-#define PAUSE(ms)                                                                                  \
-	{                                                                                          \
-		CALL_PAUSE, 0, NULL, ms, 0, 0                                                      \
-	}
-
-struct scenario {
-	const char *topics[WORLD_TOPICS];
-	struct {
-		const struct call *const *programs;
-		const char *settings;	       /* of the broker, in this life and those after it */
-		bool killed;		       /* ends by a kill; else by SIGTERM */
-	} lives[LIVES];			       /* as many as have programs */
-	unsigned swept;			       /* the first life whose calls are counted */
-	bool (*covers)(const struct world *w); /* whether it came to what it is there for */
-};
 
 /* ---- Several writers, all formats, tails, changes of topics, a clean stop in between ---- */
 
@@ -374,294 +301,76 @@ static const struct scenario growth = {
 	.covers = covers_growth,
 };
 
-/* ---- Cases ---- */
-
-static const struct call after_a[] = {
-	MKDIR(5), OPEN(5, "0"), WRITE(5, 2, 0), FSYNC(5), TAIL(5), END,
-};
-static const struct call after_b[] = {
-	OPEN(0, "0"), WRITE(0, 1, 0), WRITE(0, 2, 0), FSYNC(0), CLOSE(0), END,
-};
-static const struct call *const after[] = { after_a, NULL };
-static const struct call *const after_both[] = { after_a, after_b, NULL };
-static const struct call *const nothing[] = { NULL };
-
-enum stop { STOP_KILL, STOP_MIXED, STOP_LOSE, STOP_KEEP, STOP_GARBLE, STOP_CNT };
-
-static void configure(struct world *w, const char *settings)
-{
-	char sentence[SENTENCE_MAX];
-
-	assert_int_equal(config_parse(&w->options.config, settings, strlen(settings), sentence), 0);
-}
-
-static struct world *case_new(const struct scenario *s, uint64_t seed, uint64_t label)
-{
-	struct world *w = world_new(seed, s->topics);
-
-	w->label = label;
-	snprintf(w->topics[5].name, sizeof(w->topics[5].name), "after");
-	simdisk_set_lazy(w->sim, 3);
-	return w;
-}
-
-/* The lives up to the stop, or all of them. The last exit status. */
-static int lives(struct world *w, const struct scenario *s,
-		 void (*arm)(struct world *, uint64_t, int), uint64_t n, int err)
-{
-	int status = 0;
-
-	for (unsigned i = 0; i < LIVES && s->lives[i].programs; i++) {
-		configure(w, s->lives[i].settings);
-		w->killed = s->lives[i].killed;
-		if (i == s->swept && arm)
-			arm(w, n, err);
-		status = world_live(w, s->lives[i].programs);
-		if (w->killed && w->m.hangs)
-			world_stop(w, false, n);
-		else if (status || simdisk_is_stopped(w->sim))
-			break;
-	}
-	return status;
-}
-
-/* Of what a stop left, it says what it says, since a topic whose first segment and id are garbled
- * is not known to it; of what recovery left, that nothing is wrong. */
-static void verify(struct world *w, int worst)
-{
-	struct buf out;
-	int status;
-
-	buf_init(&out);
-	status = simmount_verify(&w->m, &out);
-	if (status > worst)
-		world_fail(w, "verify: %d: %.400s", status,
-			   strstr((char *)out.data, "fault:") ? strstr((char *)out.data, "fault:")
-							      : (char *)out.data);
-	buf_fini(&out);
-}
-
-/* What comes after a stop. */
-static void recover(struct world *w, bool power, uint64_t n)
-{
-	world_stop(w, power, n);
-	w->may_fail = 0;
-	if (n % 3 == 0) {
-		simdisk_stop_after(w->sim, 1 + n * 7 % 83);
-		world_live(w, nothing);
-		if (simdisk_is_stopped(w->sim))
-			world_stop(w, power, n + 1);
-		w->power = power;
-	}
-	simdisk_stop_after(w->sim, UINT64_MAX);
-	if (w->served && n % 2)
-		verify(w, 1);
-	if (world_live(w, w->topics[0].state >= TOPIC_THERE ? after_both : after))
-		world_fail(w, "the broker does not start, or end");
-	verify(w, 0);
-	if (world_live(w, nothing))
-		world_fail(w, "the broker does not start again, or end");
-	if (simdisk_open_cnt(w->sim))
-		world_fail(w, "%u descriptors stay open", simdisk_open_cnt(w->sim));
-}
-
-static void arm_stop(struct world *w, uint64_t n, int err)
-{
-	simdisk_stop_after(w->sim, n);
-}
-
-/* The n-th disk call fails, or with -ENOMEM the n-th allocation. */
-static void arm_fail(struct world *w, uint64_t n, int err)
-{
-	if (err == -ENOMEM)
-		simmemory_fail(n);
-	else
-		simdisk_fail(w->sim, n, 1, err);
-}
-
-static void disarm(struct world *w)
-{
-	simmemory_fail(0);
-	simdisk_fail(w->sim, 0, 0, 0);
-}
-
-/* How many disk calls the swept part has, or allocations; the scenario is what it should be. */
-static uint64_t count(const struct scenario *s, uint64_t seed, bool memory)
-{
-	struct world *w = case_new(s, seed, 0);
-	uint64_t begin = UINT64_MAX, cnt;
-
-	for (unsigned i = 0; i < LIVES && s->lives[i].programs; i++) {
-		configure(w, s->lives[i].settings);
-		w->killed = s->lives[i].killed;
-		if (i == s->swept)
-			begin = memory ? simmemory_cnt() : simdisk_call_cnt(w->sim);
-		if (world_live(w, s->lives[i].programs) && !w->killed)
-			world_fail(w, "life %u of the scenario fails", i);
-		if (s->lives[i].killed)
-			world_stop(w, false, 1);
-	}
-	assert_int_equal(w->refused, 0);
-	cnt = (memory ? simmemory_cnt() : simdisk_call_cnt(w->sim)) - begin;
-	if (s->covers && !s->covers(w))
-		world_fail(w,
-			   "the scenario does not come to what it is there for: %llu of %llu, %llu "
-			   "in place",
-			   (unsigned long long)w->most_used,
-			   (unsigned long long)w->stats.journal_bytes,
-			   (unsigned long long)w->stats.syncs_in_place);
-	assert_int_equal(world_live(w, nothing), 0);
-	world_free(w);
-	return cnt;
-}
-
-static uint64_t env_number(const char *name, uint64_t otherwise)
-{
-	const char *text = getenv(name);
-
-	return text ? strtoull(text, NULL, 10) : otherwise;
-}
-
-/* Which calls of a scenario are looked at: `cases` of them, or all. */
-struct draw {
-	uint64_t seed, n, calls, stride;
-};
-
-static struct draw draw_begin(const struct scenario *s, const char *name, uint64_t cases,
-			      bool memory)
-{
-	struct draw d = { .seed = env_number("TOPICFS_SEED", (uint64_t)getpid()) };
-
-	d.calls = count(s, d.seed, memory);
-	d.stride = getenv("TOPICFS_LONG") ? 1 : MAX(d.calls / cases, 1U);
-	d.n = d.seed % d.stride;
-	printf("# %s: seed %llu, every %lluth of %llu %s\n", name, (unsigned long long)d.seed,
-	       (unsigned long long)d.stride, (unsigned long long)d.calls,
-	       memory ? "allocations" : "calls");
-	return d;
-}
-
-static void sweep(const struct scenario *s, const char *name, uint64_t cases)
-{
-	struct draw d = draw_begin(s, name, cases, false);
-
-	for (unsigned i = 0; d.n <= d.calls; d.n += d.stride, i++) {
-		enum stop first = d.stride > 1 ? i % STOP_CNT : STOP_KILL;
-		enum stop last = d.stride > 1 ? first : STOP_GARBLE;
-
-		for (enum stop how = first; how <= last; how++) {
-			struct world *w;
-
-			if (env_number("SWEEP_CASE", d.n * 10 + how) != d.n * 10 + how)
-				continue;
-			w = case_new(s, d.seed, d.n * 10 + how);
-			simdisk_set_fate(w->sim, how == STOP_LOSE     ? SIMDISK_LOSE
-						 : how == STOP_KEEP   ? SIMDISK_KEEP
-						 : how == STOP_GARBLE ? SIMDISK_GARBLE
-								      : SIMDISK_MIXED);
-			lives(w, s, arm_stop, d.n, 0);
-			recover(w, how != STOP_KILL, d.n);
-			world_free(w);
-		}
-	}
-}
-
-/* Whoever asked is told, or nobody notices; what was answered survives a power loss. */
-static void fail_each(const struct scenario *s, const char *name, uint64_t cases, int err)
-{
-	struct draw d = draw_begin(s, name, cases, err == -ENOMEM);
-
-	for (d.n++; d.n <= d.calls; d.n += d.stride) {
-		bool unseen = err == -EINTR || err == SIMDISK_SHORT;
-		struct world *w;
-		int status;
-
-		if (env_number("SWEEP_CASE", d.n) != d.n)
-			continue;
-		w = case_new(s, d.seed, d.n);
-		w->may_fail = unseen ? 0 : err;
-		status = lives(w, s, arm_fail, d.n, err);
-		if (unseen && (status || w->refused))
-			world_fail(w, "status %d, %u refusals", status, w->refused);
-		/* Nobody but who asked for what there is no room for is told; it serves on. */
-		if (err != -EIO && !unseen && ((status && w->begun && !w->ending) || w->met > 1))
-			world_fail(w, "status %d, %u refusals", status, w->met);
-		disarm(w);
-		recover(w, true, d.n * 3 + 1);
-		world_free(w);
-	}
-}
-
 static void test_stop_at_each_call(void **state)
 {
-	sweep(&writers, "writers", 240);
+	sweep_stops(&writers, "writers", 240);
 }
 
 static void test_stop_without_a_journal(void **state)
 {
-	sweep(&in_place, "in place", 70);
+	sweep_stops(&in_place, "in place", 70);
 }
 
 static void test_stop_while_segments_roll_and_go(void **state)
 {
-	sweep(&rolls, "rolls", 100);
+	sweep_stops(&rolls, "rolls", 100);
 }
 
 static void test_stop_while_the_ring_fills(void **state)
 {
-	sweep(&full, "filling ring", 40);
+	sweep_stops(&full, "filling ring", 40);
 }
 
 static void test_stop_while_the_journal_is_made_anew(void **state)
 {
-	sweep(&sizes, "another journal", 70);
+	sweep_stops(&sizes, "another journal", 70);
 }
 
 static void test_stop_while_the_checkpoint_grows(void **state)
 {
-	sweep(&growth, "growing checkpoint", 6);
+	sweep_stops(&growth, "growing checkpoint", 6);
 }
 
 static void test_each_call_fails_with_eio(void **state)
 {
-	fail_each(&writers, "EIO", 80, -EIO);
-	fail_each(&rolls, "EIO", 30, -EIO);
+	sweep_fails(&writers, "EIO", 80, -EIO);
+	sweep_fails(&rolls, "EIO", 30, -EIO);
 }
 
 static void test_a_synced_write_that_is_refused_leaves_nothing(void **state)
 {
-	fail_each(&synced_writes, "synced, EIO", 120, -EIO);
-	fail_each(&synced_writes, "synced, ENOSPC", 40, -ENOSPC);
+	sweep_fails(&synced_writes, "synced, EIO", 120, -EIO);
+	sweep_fails(&synced_writes, "synced, ENOSPC", 40, -ENOSPC);
 }
 
 static void test_a_failure_while_nobody_asks_is_met(void **state)
 {
-	fail_each(&at_rest, "at rest, EIO", 100, -EIO);
-	fail_each(&at_rest, "at rest, ENOSPC", 40, -ENOSPC);
+	sweep_fails(&at_rest, "at rest, EIO", 100, -EIO);
+	sweep_fails(&at_rest, "at rest, ENOSPC", 40, -ENOSPC);
 }
 
 static void test_each_call_fails_with_enospc(void **state)
 {
-	fail_each(&writers, "ENOSPC", 50, -ENOSPC);
-	fail_each(&rolls, "ENOSPC", 20, -ENOSPC);
+	sweep_fails(&writers, "ENOSPC", 50, -ENOSPC);
+	sweep_fails(&rolls, "ENOSPC", 20, -ENOSPC);
 }
 
 static void test_each_call_fails_with_emfile(void **state)
 {
-	fail_each(&writers, "EMFILE", 50, -EMFILE);
-	fail_each(&rolls, "EMFILE", 20, -EMFILE);
+	sweep_fails(&writers, "EMFILE", 50, -EMFILE);
+	sweep_fails(&rolls, "EMFILE", 20, -EMFILE);
 }
 
 static void test_each_allocation_fails(void **state)
 {
-	fail_each(&writers, "ENOMEM", 110, -ENOMEM);
-	fail_each(&rolls, "ENOMEM", 25, -ENOMEM);
+	sweep_fails(&writers, "ENOMEM", 110, -ENOMEM);
+	sweep_fails(&rolls, "ENOMEM", 25, -ENOMEM);
 }
 
 static void test_nobody_notices_eintr_or_a_short_count(void **state)
 {
-	fail_each(&writers, "EINTR", 40, -EINTR);
-	fail_each(&writers, "short counts", 40, SIMDISK_SHORT);
+	sweep_fails(&writers, "EINTR", 40, -EINTR);
+	sweep_fails(&writers, "short counts", 40, SIMDISK_SHORT);
 }
 
 int main(void)

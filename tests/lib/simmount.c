@@ -123,7 +123,7 @@ uint64_t simmount_send(struct simmount *m, uint32_t op, uint64_t node, const voi
 
 	ASSERT(all);
 	h.len = (uint32_t)b.size;
-	h.pid = (uint32_t)getpid();
+	h.pid = m->pid ? m->pid : (uint32_t)getpid();
 	memcpy(all, &h, sizeof(h));
 	memcpy(all + sizeof(h), body, len);
 	memcpy(all + sizeof(h) + len, more, more_len);

@@ -17,6 +17,7 @@ struct simmount {
 	struct disk *disk;   /* borrowed; what the broker is given as its data directory */
 	struct simdisk *sim; /* borrowed; NULL: the disk is none of those, and never stops */
 	uint64_t rnd;	     /* of the times between calls */
+	uint32_t pid;	     /* who makes the next request; 0: this process */
 	bool awake;	     /* sleeps end at once, so that little time passes */
 	/* Asked for each request that the broker would read. Sends one and returns true, or says
 	 * that there is none for now. Not asked when the disk has stopped. */

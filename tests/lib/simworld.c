@@ -132,6 +132,7 @@ static void observe(struct world *w)
 			t->parts[i].start = MAX(t->parts[i].start, log->start_offset);
 		}
 	}
+	world_kept_observe(w);
 	store_stats(b->store, &w->stats);
 	w->most_used = MAX(w->most_used, w->stats.journal_used);
 }
@@ -284,6 +285,8 @@ static uint64_t send(struct world *w, struct world_client *c)
 	struct fuse_read_in rd = { .fh = c->fh, .size = 4096 };
 	struct world_topic *t = &w->topics[q->topic];
 
+	if (world_is_group_call(q))
+		return world_group_send(w, c);
 	switch (q->kind) {
 	case CALL_MKDIR:
 		return send_mkdir(w, q);
@@ -313,11 +316,9 @@ static uint64_t send(struct world *w, struct world_client *c)
 		return simmount_send(&w->m, FUSE_READ, c->file, &rd, sizeof(rd), "", 0);
 	case CALL_CLOSE:
 		return send_end(w, c, !c->step);
-	case CALL_PAUSE:
-	case CALL_END:
-		break;
+	default:
+		return 0;
 	}
-	return 0;
 }
 
 /* ---- Answers ---- */
@@ -411,8 +412,10 @@ static void done_write(struct world *w, struct world_client *c, int err)
 /* The next call; where a file could not be opened, the one behind its close. */
 static void go_on(struct world_client *c, bool skips)
 {
+	enum call_kind close = world_is_group_call(c->at) ? CALL_STREAM_CLOSE : CALL_CLOSE;
+
 	c->step = 0;
-	while (skips && c->at->kind != CALL_CLOSE && c->at->kind != CALL_END)
+	while (skips && c->at->kind != close && c->at->kind != CALL_END)
 		c->at++;
 	if (c->at->kind != CALL_END)
 		c->at++;
@@ -441,11 +444,16 @@ static void take(struct world *w, struct world_client *c, int err, const uint8_t
 	bool skips = false;
 
 	c->unique = 0;
-	if (err && !is_expected(w, err))
+	if (err && !is_expected(w, err) && !world_group_expects(w, c, err))
 		world_fail(w, "call %d of topic %u was answered with %s", (int)q->kind, q->topic,
 			   strerror(-err));
-	w->refused += err != 0;
+	w->refused += err && !world_group_may_refuse(c, err);
 	w->met += err && err == w->may_fail;
+	if (world_is_group_call(q)) {
+		if (!world_group_take(w, c, err, data, len, &skips))
+			go_on(c, skips);
+		return;
+	}
 	switch (q->kind) {
 	case CALL_CONFIG:
 		if (c->step < 3 && (take_open(c, err, data) || !err))
@@ -491,9 +499,7 @@ static void take(struct world *w, struct world_client *c, int err, const uint8_t
 	case CALL_CHMOD:
 		done_change(w, c, err);
 		break;
-	case CALL_TRUNCATE:
-	case CALL_PAUSE:
-	case CALL_END:
+	default:
 		break;
 	}
 	go_on(c, skips);
@@ -518,8 +524,17 @@ static bool is_ready(struct world *w, struct world_client *c)
 {
 	const struct call *q = c->at;
 
+	bool skips = false;
+
 	if (!q || c->unique || q->kind == CALL_END)
 		return false;
+	if (world_is_group_call(q)) {
+		if (world_group_is_ready(w, c, &skips))
+			return true;
+		if (skips || w->stuck)
+			go_on(c, q->kind == CALL_STREAM);
+		return false;
+	}
 	if (q->kind == CALL_PAUSE) {
 		if (!c->until_ms)
 			c->until_ms = w->m.now_us / 1000 + q->cnt;
@@ -548,14 +563,17 @@ static void send_one(struct world *w, struct world_client *c)
 	int err = -EINPROGRESS;
 
 	w->plan_cnt = 0;
+	w->m.pid = 1000 + (uint32_t)(c - w->clients);
 	c->unique = send(w, c);
 	want = w->plan_cnt;
-	if (simdisk_is_stopped(w->sim))
-		return;
-	observe(w);
 	for (unsigned i = 0; i < w->got_cnt; i++)
 		if (w->got[i].unique == c->unique)
 			err = w->got[i].err;
+	if (world_is_group_call(c->at))
+		world_group_sent(w, c, err);
+	if (simdisk_is_stopped(w->sim))
+		return;
+	observe(w);
 	if (writes && ((!err && w->grown != want) ||
 		       (err < 0 && err != -EINPROGRESS && err != -EHOSTUNREACH && w->grown)))
 		world_fail(w, "a write of %u records was answered with %s, and %u are there", want,
@@ -609,6 +627,8 @@ static bool next(void *ctx)
 	if (!left)
 		end(w);
 	w->stuck = left && !cnt && !waits;
+	if (!cnt && left)
+		world_group_interrupt(w);
 	w->rnd = w->rnd * 6364136223846793005ULL + 1442695040888963407ULL;
 	if (!cnt || (w->rnd >> 33) % 3 == 0)
 		return false;
@@ -633,9 +653,16 @@ int world_live(struct world *w, const struct call *const *programs)
 	clean = !status && !simdisk_is_stopped(w->sim);
 	/* The append of a tail may be what failed. */
 	w->ended = clean && !w->may_fail;
-	for (unsigned k = 0; k < WORLD_TOPICS && clean; k++)
-		for (unsigned i = 0; i < WORLD_PARTS; i++)
+	for (unsigned k = 0; k < WORLD_TOPICS && clean; k++) {
+		for (unsigned i = 0; i < WORLD_PARTS; i++) {
 			w->topics[k].parts[i].acked = w->topics[k].parts[i].cnt;
+			for (unsigned g = 0; g < WORLD_GROUPS; g++) {
+				struct world_commit *o = &w->groups[g].commits[k][i];
+
+				o->synced = o->is_there ? o->offset : -1;
+			}
+		}
+	}
 	w->checks = true;
 	w->power = false;
 	return status;
@@ -650,6 +677,7 @@ void world_stop(struct world *w, bool power, uint64_t seed)
 	w->checks = true;
 	w->power = power;
 	w->killed = false;
+	w->stops++;
 }
 
 struct world *world_new(uint64_t seed, const char *const *topics)
@@ -669,6 +697,11 @@ struct world *world_new(uint64_t seed, const char *const *topics)
 		.mount = "/mnt", .data = ".", .node = 1, .rack = "", .log_level = LOG_NONE
 	};
 	config_init(&w->options.config);
+	for (unsigned g = 0; g < WORLD_GROUPS; g++)
+		for (unsigned k = 0; k < WORLD_TOPICS; k++)
+			for (unsigned i = 0; i < WORLD_PARTS; i++)
+				w->groups[g].commits[k][i].synced =
+					w->groups[g].commits[k][i].back = -1;
 	for (unsigned k = 0; k < WORLD_TOPICS && topics[k]; k++)
 		snprintf(w->topics[k].name, sizeof(w->topics[k].name), "%s", topics[k]);
 	return w;

@@ -13,6 +13,8 @@
 #define WORLD_RECORDS 1200
 #define WORLD_CLIENTS 8
 #define WORLD_PLAN 64
+#define WORLD_GROUPS 4
+#define WORLD_GIVEN 128 /* records that a stream remembers */
 
 enum call_kind {
 	CALL_END,      /* the program is done */
@@ -28,7 +30,23 @@ enum call_kind {
 	CALL_READ,     /* what is read are records that were written, in their order */
 	CALL_CLOSE,
 	CALL_PAUSE, /* cnt ms */
+	/* Of groups; flags: the group's index, and CALL_MAY_REFUSE where rules may refuse it. */
+	CALL_GROUP_MKDIR,
+	CALL_GROUP_RMDIR,
+	CALL_GROUP_CONFIG, /* text: settings; cnt: max.deliveries among them */
+	/* Each opens its file, writes one line, closes: topic, cnt: partition, len: offset. */
+	CALL_COMMIT,
+	CALL_COMMIT_FSYNC, /* ... and fsync, before it closes */
+	CALL_COMMIT_DSYNC, /* ... by a descriptor with O_DSYNC */
+	CALL_OFFSET,	   /* offsets/T/P */
+	CALL_SEEK,
+	CALL_REJECT,
+	CALL_STREAM,	  /* opens topics/T; text: its format, "" or ".json" */
+	CALL_STREAM_READ, /* behind all that was given; len 1: behind the first record only */
+	CALL_STREAM_CLOSE,
 };
+
+#define CALL_MAY_REFUSE 0x100
 
 struct call {
 	enum call_kind kind;
@@ -59,6 +77,40 @@ struct world_topic {
 	struct world_part parts[WORLD_PARTS];
 };
 
+/* What a group has of one partition, as it was seen last. */
+struct world_commit {
+	bool is_there;
+	int64_t offset, delivered_off;
+	uint32_t delivered_cnt;
+	int64_t synced; /* covered by an fsync; -1: nothing */
+	int64_t back;	/* somebody has asked to move it back to there; -1: nobody */
+};
+
+enum world_rejected { NOT_REJECTED, REJECT_ASKED, REJECT_ANSWERED };
+
+struct world_group {
+	char name[16];
+	enum topic_state state;
+	uint8_t id[16];
+	uint64_t generation;
+	unsigned max_deliveries;
+	struct world_commit commits[WORLD_TOPICS][WORLD_PARTS];
+	/* By record: answers that gave it, the same since the last power loss; whether anybody has
+	 * said that it is dealt with; letters about it. */
+	uint8_t given[WORLD_RECORDS], counted[WORLD_RECORDS], dealt[WORLD_RECORDS];
+	uint8_t rejected[WORLD_RECORDS], letters[WORLD_RECORDS];
+};
+
+/* A group's stream that a program has open. */
+struct world_stream {
+	bool is_open, is_interrupted;
+	unsigned group, topic;
+	uint64_t file, fh, pos;
+	uint32_t ids[WORLD_GIVEN];
+	uint64_t ends[WORLD_GIVEN]; /* where they end in the stream */
+	unsigned cnt, dealt;
+};
+
 /* A record that a call may append. part -1: all such ones go to one partition. */
 struct planned {
 	uint32_t id, topic;
@@ -77,6 +129,11 @@ struct world_client {
 	struct planned tail, old_tail; /* id 0: none; the old one counts where a write fails */
 	int64_t cover[WORLD_PARTS];
 	unsigned sent; /* records of the write that is under way */
+	struct world_stream stream;
+	/* Of a group's file that one call opens, writes and closes. */
+	uint64_t dir, group_file, group_fh;
+	int group_err;
+	int64_t commit_cover[WORLD_TOPICS][WORLD_PARTS];
 };
 
 struct world {
@@ -84,6 +141,7 @@ struct world {
 	struct simmount m;
 	struct broker_options options;
 	struct world_topic topics[WORLD_TOPICS];
+	struct world_group groups[WORLD_GROUPS];
 	struct world_client clients[WORLD_CLIENTS];
 	struct planned plan[WORLD_PLAN];
 	unsigned plan_cnt;
@@ -100,6 +158,7 @@ struct world {
 	int may_fail; /* answers may be this negative errno, or what it leads to; 0: none fails */
 	unsigned refused;
 	unsigned met; /* of these, with may_fail itself */
+	unsigned stops;
 	struct {
 		uint64_t unique;
 		int err;

@@ -170,6 +170,8 @@ void world_check(struct world *w)
 	for (unsigned k = 0; k < WORLD_TOPICS; k++)
 		for (uint32_t i = 0; bts[k] && i < bts[k]->part_cnt && i < WORLD_PARTS; i++)
 			check_part(w, k, i, bts[k]->parts[i]);
+	if (!simdisk_is_stopped(w->sim))
+		world_kept_check(w);
 	if (simdisk_is_stopped(w->sim))
 		return;
 	for (unsigned i = 0; w->ended && i < w->plan_cnt; i++)

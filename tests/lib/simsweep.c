@@ -1,0 +1,232 @@
+#include "tests/lib/simsweep.h"
+
+#include "tests/lib/simmemory.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const struct call after_a[] = {
+	MKDIR(5), OPEN(5, "0"), WRITE(5, 2, 0), FSYNC(5), TAIL(5), END,
+};
+static const struct call after_b[] = {
+	OPEN(0, "0"), WRITE(0, 1, 0), WRITE(0, 2, 0), FSYNC(0), CLOSE(0), END,
+};
+static const struct call *const after[] = { after_a, NULL };
+static const struct call *const after_both[] = { after_a, after_b, NULL };
+static const struct call *const nothing[] = { NULL };
+
+enum stop { STOP_KILL, STOP_MIXED, STOP_LOSE, STOP_KEEP, STOP_GARBLE, STOP_CNT };
+
+static void configure(struct world *w, const char *settings)
+{
+	char sentence[SENTENCE_MAX];
+
+	assert_int_equal(config_parse(&w->options.config, settings, strlen(settings), sentence), 0);
+}
+
+static struct world *case_new(const struct scenario *s, uint64_t seed, uint64_t label)
+{
+	struct world *w = world_new(seed, s->topics);
+
+	for (unsigned i = 0; i < WORLD_GROUPS && s->groups[i]; i++)
+		snprintf(w->groups[i].name, sizeof(w->groups[i].name), "%s", s->groups[i]);
+	w->label = label;
+	snprintf(w->topics[5].name, sizeof(w->topics[5].name), "after");
+	simdisk_set_lazy(w->sim, 3);
+	return w;
+}
+
+/* The lives up to the stop, or all of them. The last exit status. */
+static int lives(struct world *w, const struct scenario *s,
+		 void (*arm)(struct world *, uint64_t, int), uint64_t n, int err)
+{
+	int status = 0;
+
+	for (unsigned i = 0; i < LIVES && s->lives[i].programs; i++) {
+		configure(w, s->lives[i].settings);
+		w->killed = s->lives[i].killed;
+		if (i == s->swept && arm)
+			arm(w, n, err);
+		status = world_live(w, s->lives[i].programs);
+		if (w->killed && w->m.hangs)
+			world_stop(w, false, n);
+		else if (status || simdisk_is_stopped(w->sim))
+			break;
+	}
+	return status;
+}
+
+/* Of what a stop left, it says what it says, since a topic whose first segment and id are garbled
+ * is not known to it; of what recovery left, that nothing is wrong. */
+static void verify(struct world *w, int worst)
+{
+	struct buf out;
+	int status;
+
+	buf_init(&out);
+	status = simmount_verify(&w->m, &out);
+	if (status > worst)
+		world_fail(w, "verify: %d: %.400s", status,
+			   strstr((char *)out.data, "fault:") ? strstr((char *)out.data, "fault:")
+							      : (char *)out.data);
+	buf_fini(&out);
+}
+
+/* What comes after a stop. */
+static void recover(struct world *w, const struct scenario *s, bool power, uint64_t n)
+{
+	const struct call *const *both = s->after ? s->after : after_both;
+
+	world_stop(w, power, n);
+	w->may_fail = 0;
+	if (n % 3 == 0) {
+		simdisk_stop_after(w->sim, 1 + n * 7 % 83);
+		world_live(w, nothing);
+		if (simdisk_is_stopped(w->sim))
+			world_stop(w, power, n + 1);
+		w->power = power;
+	}
+	simdisk_stop_after(w->sim, UINT64_MAX);
+	if (w->served && n % 2)
+		verify(w, 1);
+	if (world_live(w, w->topics[0].state >= TOPIC_THERE ? both : after))
+		world_fail(w, "the broker does not start, or end");
+	verify(w, 0);
+	if (world_live(w, nothing))
+		world_fail(w, "the broker does not start again, or end");
+	if (simdisk_open_cnt(w->sim))
+		world_fail(w, "%u descriptors stay open", simdisk_open_cnt(w->sim));
+}
+
+static void arm_stop(struct world *w, uint64_t n, int err)
+{
+	simdisk_stop_after(w->sim, n);
+}
+
+/* The n-th disk call fails, or with -ENOMEM the n-th allocation. */
+static void arm_fail(struct world *w, uint64_t n, int err)
+{
+	if (err == -ENOMEM)
+		simmemory_fail(n);
+	else
+		simdisk_fail(w->sim, n, 1, err);
+}
+
+static void disarm(struct world *w)
+{
+	simmemory_fail(0);
+	simdisk_fail(w->sim, 0, 0, 0);
+}
+
+/* How many disk calls the swept part has, or allocations; the scenario is what it should be. */
+static uint64_t count(const struct scenario *s, uint64_t seed, bool memory)
+{
+	struct world *w = case_new(s, seed, 0);
+	uint64_t begin = UINT64_MAX, cnt;
+
+	for (unsigned i = 0; i < LIVES && s->lives[i].programs; i++) {
+		configure(w, s->lives[i].settings);
+		w->killed = s->lives[i].killed;
+		if (i == s->swept)
+			begin = memory ? simmemory_cnt() : simdisk_call_cnt(w->sim);
+		if (world_live(w, s->lives[i].programs) && !w->killed)
+			world_fail(w, "life %u of the scenario fails", i);
+		if (s->lives[i].killed)
+			world_stop(w, false, 1);
+	}
+	assert_int_equal(w->refused, 0);
+	cnt = (memory ? simmemory_cnt() : simdisk_call_cnt(w->sim)) - begin;
+	if (s->covers && !s->covers(w))
+		world_fail(w,
+			   "the scenario does not come to what it is there for: %llu of %llu, %llu "
+			   "in place",
+			   (unsigned long long)w->most_used,
+			   (unsigned long long)w->stats.journal_bytes,
+			   (unsigned long long)w->stats.syncs_in_place);
+	assert_int_equal(world_live(w, nothing), 0);
+	world_free(w);
+	return cnt;
+}
+
+static uint64_t env_number(const char *name, uint64_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+/* Which calls of a scenario are looked at: `cases` of them, or all. */
+struct draw {
+	uint64_t seed, n, calls, stride;
+};
+
+static struct draw draw_begin(const struct scenario *s, const char *name, uint64_t cases,
+			      bool memory)
+{
+	struct draw d = { .seed = env_number("TOPICFS_SEED", (uint64_t)getpid()) };
+
+	d.calls = count(s, d.seed, memory);
+	d.stride = getenv("TOPICFS_LONG") ? 1 : MAX(d.calls / cases, 1U);
+	d.n = d.seed % d.stride;
+	printf("# %s: seed %llu, every %lluth of %llu %s\n", name, (unsigned long long)d.seed,
+	       (unsigned long long)d.stride, (unsigned long long)d.calls,
+	       memory ? "allocations" : "calls");
+	return d;
+}
+
+void sweep_stops(const struct scenario *s, const char *name, uint64_t cases)
+{
+	struct draw d = draw_begin(s, name, cases, false);
+
+	for (unsigned i = 0; d.n <= d.calls; d.n += d.stride, i++) {
+		enum stop first = d.stride > 1 ? i % STOP_CNT : STOP_KILL;
+		enum stop last = d.stride > 1 ? first : STOP_GARBLE;
+
+		for (enum stop how = first; how <= last; how++) {
+			struct world *w;
+
+			if (env_number("SWEEP_CASE", d.n * 10 + how) != d.n * 10 + how)
+				continue;
+			w = case_new(s, d.seed, d.n * 10 + how);
+			simdisk_set_fate(w->sim, how == STOP_LOSE     ? SIMDISK_LOSE
+						 : how == STOP_KEEP   ? SIMDISK_KEEP
+						 : how == STOP_GARBLE ? SIMDISK_GARBLE
+								      : SIMDISK_MIXED);
+			lives(w, s, arm_stop, d.n, 0);
+			recover(w, s, how != STOP_KILL, d.n);
+			world_free(w);
+		}
+	}
+}
+
+/* Whoever asked is told, or nobody notices; what was answered survives a power loss. */
+void sweep_fails(const struct scenario *s, const char *name, uint64_t cases, int err)
+{
+	struct draw d = draw_begin(s, name, cases, err == -ENOMEM);
+
+	for (d.n++; d.n <= d.calls; d.n += d.stride) {
+		bool unseen = err == -EINTR || err == SIMDISK_SHORT;
+		struct world *w;
+		int status;
+
+		if (env_number("SWEEP_CASE", d.n) != d.n)
+			continue;
+		w = case_new(s, d.seed, d.n);
+		w->may_fail = unseen ? 0 : err;
+		status = lives(w, s, arm_fail, d.n, err);
+		if (unseen && (status || w->refused))
+			world_fail(w, "status %d, %u refusals", status, w->refused);
+		/* Nobody but who asked for what there is no room for is told; it serves on. */
+		if (err != -EIO && !unseen && ((status && w->begun && !w->ending) || w->met > 1))
+			world_fail(w, "status %d, %u refusals", status, w->met);
+		disarm(w);
+		recover(w, s, true, d.n * 3 + 1);
+		world_free(w);
+	}
+}
