@@ -130,8 +130,12 @@ void fs_wake_list(struct fs *fs, struct list *waiting)
 		} else {
 			struct parked *p = CONTAINER_OF(w, struct parked, wait);
 
-			ASSERT(p->magic == PARKED_MAGIC && p->kind == PARK_DATA);
-			consume_read(fs, p->req, p->h, p->size, p->off, p->flags, p);
+			ASSERT(p->magic == PARKED_MAGIC &&
+			       (p->kind == PARK_DATA || p->kind == PARK_OPEN));
+			if (p->kind == PARK_OPEN)
+				ops_open_again(fs, p);
+			else
+				consume_read(fs, p->req, p->h, p->size, p->off, p->flags, p);
 		}
 	}
 }
@@ -227,6 +231,7 @@ void fs_on_done(struct fs *fs, uint64_t token, int err, const struct be_why *why
 		break;
 	case PARK_DATA:
 	case PARK_LOCK:
+	case PARK_OPEN:
 		ASSERT(!"no token is given for these");
 	}
 }
@@ -263,6 +268,15 @@ void fs_shutdown(struct fs *fs)
 	fs->ends = true;
 	LIST_FOREACH_SAFE(pos, tmp, &fs->handles)
 		shutdown_handle(fs, LIST_ENTRY(pos, struct handle, link));
+	LIST_FOREACH_SAFE(pos, tmp, &fs->changes) {
+		struct parked *p = LIST_ENTRY(pos, struct parked, link);
+
+		if (p->kind != PARK_OPEN)
+			continue;
+		fuse_reply_err(p->req, ENOTCONN);
+		p->req = NULL;
+		unpark(fs, p);
+	}
 }
 
 int fs_init(struct fs *fs, const struct backend *be, struct disk *disk)

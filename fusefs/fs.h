@@ -153,7 +153,7 @@ struct handle {
 	struct list parked; /* this handle's parked requests */
 };
 
-enum park_kind { PARK_DATA, PARK_WARM, PARK_SYNC, PARK_CHANGE, PARK_LOCK };
+enum park_kind { PARK_DATA, PARK_WARM, PARK_SYNC, PARK_CHANGE, PARK_LOCK, PARK_OPEN };
 
 struct parked {
 	struct waiter wait; /* first: wakers see this */
@@ -169,7 +169,7 @@ struct parked {
 	unsigned tries;
 	int err;
 	bool is_write;
-	/* PARK_CHANGE: */
+	/* PARK_CHANGE, and nodeid of PARK_OPEN: */
 	bool is_mkdir;
 	char name[NODE_NAME_MAX + 1];
 	uint64_t nodeid;
@@ -197,7 +197,7 @@ struct fs {
 	struct errors *errors;
 	struct lock_table *locks;
 	struct list handles, changes, listings;
-	struct list again; /* reads that are not done, but gave the others a turn */
+	struct list again; /* reads and opens that are not done, but gave the others a turn */
 	struct node **node_chunks;
 	uint32_t node_cnt, node_cap, node_free, node_gen;
 	uint64_t shared_nodes[SHARED_NODE_CNT]; /* node ids by the hash of topic and name */
@@ -338,6 +338,8 @@ void ops_set_files(struct fuse_lowlevel_ops *ops);
 void fs_attr(struct fs *fs, const struct where *w, uint32_t uid, struct stat *ret);
 /* The answer to a mkdir whose topic is there now. */
 void ops_mkdir_done(struct fs *fs, struct parked *p);
+/* Goes on with an open that gave the others a turn; p is answered, or waits for its next one. */
+void ops_open_again(struct fs *fs, struct parked *p);
 /* Directories that are open still. */
 void ops_free_listings(struct fs *fs);
 
