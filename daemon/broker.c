@@ -674,6 +674,7 @@ int broker_step(struct broker *b)
  * tell. */
 static bool open_some(struct broker *b)
 {
+	int64_t share = b->mono_us - b->request_us < OPEN_QUIET_US ? OPEN_SHARE_BUSY : OPEN_SHARE;
 	struct be_why why;
 	int64_t began_us;
 
@@ -696,20 +697,19 @@ static bool open_some(struct broker *b)
 		if (broker_mono_us() - began_us > OPEN_SLICE_US)
 			break;
 	}
-	b->open_due_us = began_us + OPEN_SHARE * (broker_mono_us() - began_us);
+	b->open_due_us = began_us + share * (broker_mono_us() - began_us);
 	return b->open_serial < b->topic_cnt;
 }
 
 int64_t broker_tick(struct broker *b)
 {
 	int64_t mono = b->mono_us / 1000;
-	bool more;
 
 	learn_ticks(b);
 	store_tick(b->store, b->now_ms, mono);
-	more = open_some(b);
-	return more ? MIN(store_deadline(b->store), MAX(mono + 2, b->open_due_us / 1000))
-		    : store_deadline(b->store);
+	if (!open_some(b))
+		return store_deadline(b->store);
+	return MIN(store_deadline(b->store), MAX(mono + 2, b->open_due_us / 1000));
 }
 
 static bool is_known(void *ctx, const uint8_t topic_id[16], uint32_t partition)
