@@ -347,8 +347,11 @@ static void do_cut(struct model *m)
 	if (gave_up(m, r))
 		return;
 	CHECK(m, offset >= from && offset <= m->cnt && pos <= to);
-	CHECK_EQ(m, pos, offset < m->cnt ? m->recs[offset].pos : m->end_pos);
-	if (offset == from)
+	/* Where it is cut in a gap, the record behind is the next one that is there. */
+	for (uint32_t i = 0; i < m->cnt; i++)
+		CHECK(m, m->recs[i].pos < pos || i >= offset || m->recs[i].fate != STAYS);
+	CHECK(m, pos <= (offset < m->cnt ? m->recs[offset].pos : m->end_pos));
+	if (pos == m->recs[from].pos)
 		CHECK(m, (from + 1 < m->cnt ? m->recs[from + 1].pos : m->end_pos) > to);
 }
 
