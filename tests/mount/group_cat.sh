@@ -1,5 +1,5 @@
 #!/bin/bash
-# `cat STREAM > file` keeps every record at least once, whatever is killed, and what it has handed on
+# `cat STREAM > file` keeps every record at least once, whatever is killed, and what it has given
 # before its last read is not given again.
 . "$LIB/lib.sh"
 

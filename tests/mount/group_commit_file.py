@@ -70,7 +70,8 @@ with Broker() as broker:
         with Child(write, group("g/commit"), f"{words} t 0 3 m\n".encode()) as other:
             other.result()
         assert_eq("3 m", get("g/offsets/t/0").rstrip("\n"))
-        refuse("ESTALE", "g/commit", f"member={me['member_id']} generation={me['generation'] + 1} t 0 9")
+        refuse("ESTALE", "g/commit",
+               f"member={me['member_id']} generation={me['generation'] + 1} t 0 9")
         refuse("ESTALE", "g/commit", f"member=nobody generation={me['generation']} t 0 9")
         refuse("EINVAL", "g/commit", f"member={me['member_id']} t 0 9")
         # Another member's partition is not this one's.

@@ -66,7 +66,8 @@ with Broker():
     # A stream is for reading.
     for how in (os.O_WRONLY, os.O_RDWR, os.O_WRONLY | os.O_APPEND):
         assert_errno("EPERM", os.open, group("msg/topics/t"), how)
-    assert_errors_line(r" EPERM uid=\d+ pid=\d+ groups/msg/topics/t: a group's stream is for reading")
+    assert_errors_line(r" EPERM uid=\d+ pid=\d+ groups/msg/topics/t: "
+                       "a group's stream is for reading")
     assert_errno("ENOENT", os.open, group("nobody/topics/t"), os.O_RDONLY)
     for name in ("a b", "über", "t@latest", ".", ".json", "x" * 250):
         assert_errno("ENOENT" if name != "." else "EISDIR", os.open,

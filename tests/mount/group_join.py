@@ -28,7 +28,8 @@ with Broker():
     with opened(group("g/join"), os.O_RDWR) as one, opened(group("g/join"), os.O_RDWR) as two:
         assert not is_readable(one)
         assert_errno("EINVAL", os.read, one, 100)
-        for what in (b"", b"\n", b"topics=\n", b"topics=a pattern=b\n", b"topics=a,,b", b"pattern=[",
+        for what in (b"", b"\n", b"topics=\n", b"topics=a pattern=b\n", b"topics=a,,b",
+                     b"pattern=[",
                      b"topics=a strategy=best\n", b"topics=a x=y", b"topics=a\ntopics=b\n",
                      b"topics=a session.timeout.ms=5", b"topics=a/b", b"\xff\x00"):
             if what:
@@ -57,7 +58,7 @@ with Broker():
         assert_eq({"a": [0], "b": [0, 1]}, held(got))
         assert_eq({}, held(line(two)))
         assert_eq("CompletingRebalance", state("g")["state"])
-        # In pieces, where the buffer is small; only a read behind the last byte says it is dealt with.
+        # In pieces, where the buffer is small; a read behind the last byte says it is dealt with.
         with Child(os.read, two, 100000) as reader:
             wait_until(reader.is_waiting)
             os.write(one, b"\n")

@@ -4,7 +4,8 @@
 import stat
 from t import *
 
-FILES = ["commit", "config", "join", "lag", "members", "offsets", "reject", "seek", "state", "topics"]
+FILES = ["commit", "config", "join", "lag", "members", "offsets", "reject", "seek", "state",
+         "topics"]
 
 NAMES = ["plain", "a.b_c-D", "x" * 249, "MiXed.9", "-", "...", " a  b ", "grüße", "*", "$(id)",
          "a=b", "ü" * 124, "日本", "topics"]

@@ -18,7 +18,8 @@ with Broker():
     make_topic("t", 2)
     now = int(time.time() * 1000)
     for p in range(2):
-        append(f"t/{p}.json", b"".join(b'{"timestamp":%d,"value":"%02d"}\n' % (now - 20000 + i * 1000, i)
+        append(f"t/{p}.json", b"".join(b'{"timestamp":%d,"value":"%02d"}\n' %
+                                       (now - 20000 + i * 1000, i)
                                        for i in range(20)))
     make_group("g")
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime((now - 10000) // 1000)) + \
@@ -55,7 +56,7 @@ with Broker():
         assert_eq(sorted(b"%02d" % i for i in [*range(3, 20), *range(15, 20)]),
                   sorted(got.split()))
         assert_eq([20, 20], [committed("g", "t", p) for p in range(2)])
-        # Backwards, with unread bytes of the window: they are void, and other partitions' come again.
+        # Backwards, with unread bytes of the window: they are void; other partitions' come again.
         put("g/seek", "t 0 18\n")
         assert_eq(b"18\n19\n", os.read(fd, 1000))
         assert_errno("EAGAIN", os.read, fd, 1000)

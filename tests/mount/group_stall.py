@@ -85,6 +85,7 @@ with Broker():
     append("t/1", b"d\n")
     with opened(group("g/topics/t"), os.O_RDONLY) as fd:
         assert_eq([b"b\nc\n", b"d\n"], [os.read(fd, 100) for _ in range(2)])
-        with opened(group("g/topics/t"), os.O_RDONLY) as other, Child(os.read, other, 100) as second:
+        with opened(group("g/topics/t"), os.O_RDONLY) as other, \
+                Child(os.read, other, 100) as second:
             assert_eq(b"d\n", second.result(), "what was not dealt with is the other's")
         assert_errno("ESTALE", os.read, fd, 100)

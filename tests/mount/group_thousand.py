@@ -43,16 +43,19 @@ with Broker():
         while got < MEMBERS:
             assert select.select([ready], [], [], 60)[0], "they do not get ready"
             got += len(os.read(ready, 100))
-        wait_until(lambda: all(state(f"g{i}")["state"] == "Stable" for i in range(0, GROUPS, 37)), 60)
+        wait_until(lambda: all(state(f"g{i}")["state"] == "Stable"
+                               for i in range(0, GROUPS, 37)), 60)
         for i in range(0, GROUPS, 37):
-            assert_eq([[p] for p in range(MEMBERS)], sorted(m["t"] for m in shares(f"g{i}").values()))
+            assert_eq([[p] for p in range(MEMBERS)],
+                      sorted(m["t"] for m in shares(f"g{i}").values()))
         for p in range(MEMBERS):
             append(f"t/{p}", b"one\ntwo\n")
         children[0].kill()
         children[0].wait()
         for p in range(MEMBERS):
             append(f"t/{p}", b"three\n")
-        wait_until(lambda: all(len(shares(f"g{i}")) == MEMBERS - 1 for i in range(0, GROUPS, 37)), 60)
+        wait_until(lambda: all(len(shares(f"g{i}")) == MEMBERS - 1
+                               for i in range(0, GROUPS, 37)), 60)
         wait_until(lambda: all_committed(3 * MEMBERS), 60)
     finally:
         for child in children:

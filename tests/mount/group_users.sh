@@ -15,7 +15,8 @@ user2() {
 	as_user 1002 python3 "$LIB/sys" --errno "$@"
 }
 as_user 1001 chmod 755 "$G/mine"
-assert_eq "755 755 644 444" "$(echo $(stat -c %a "$G/mine" "$G/mine/offsets" "$G/mine/commit" "$G/mine/state"))"
+assert_eq "755 755 644 444" \
+	"$(echo $(stat -c %a "$G/mine" "$G/mine/offsets" "$G/mine/commit" "$G/mine/state"))"
 assert_eq one "$(as_user 1001 head -n 1 "$G/mine/topics/t")"
 # Read alone is not enough to join, but to look.
 assert_eq EACCES "$(user2 open "$G/mine/topics/t" rdonly)" "join"
