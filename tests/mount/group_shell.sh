@@ -42,7 +42,8 @@ for n in 1 2 3 4 5; do
 done
 # In each partition the lines came in order.
 for p in 0 1; do
-	assert_same <(seq -f "$p-%g" 1 300) <(cat "$CASE_DIR"/done.* | grep "^$p-" | awk '!seen[$0]++')
+	assert_same <(seq -f "$p-%g" 1 300) \
+		<(cat "$CASE_DIR"/done.* | grep "^$p-" | awk '!seen[$0]++')
 done
 
 # Several programs take turns on one descriptor, each with its own lines.
