@@ -579,8 +579,7 @@ int segment_index_flush(struct segment *seg)
 	uint32_t from = x->flushed;
 	int r;
 
-	/* One granule is found without; thousands of small logs need no files for it. */
-	if (!x->loaded || from >= x->cnt || x->cnt == 1 || seg->leaving)
+	if (!x->loaded || from >= x->cnt || seg->leaving)
 		return 0;
 	buf_init(&offsets);
 	buf_init(&times);
