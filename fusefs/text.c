@@ -61,7 +61,7 @@ const char text_readme[] =
 	"  cat groups/billing/lag                     how far behind; also state, members, "
 	"offsets/orders/0\n"
 	"  echo 'orders 0 earliest' > groups/billing/seek      start over (while nobody reads)\n"
-	"  echo 'orders 0 17' > groups/billing/commit          commit by hand; reject sets a "
+	"  echo 'orders 0 1' > groups/billing/commit          commit by hand; reject sets a "
 	"record "
 	"aside\n"
 	"\n"
