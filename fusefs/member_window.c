@@ -39,8 +39,12 @@ static int render(struct take *t, struct give *g, const struct record *rec, stru
 	if (span_reserve(h->stream, 1))
 		return -ENOMEM;
 	window_render(&h->text, h->view.format, g->part, rec);
-	if (buf_err(&h->text))
+	if (buf_err(&h->text)) {
+		/* What was rendered of it is not to be given with those before it. */
+		h->text.len = len;
+		h->text.err = 0;
 		return -ENOMEM;
+	}
 	if (rd->cnt && h->text.len - rd->text_len > t->size) {
 		h->text.len = len;
 		return -ENOSPC;

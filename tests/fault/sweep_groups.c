@@ -317,6 +317,6 @@ int main(void)
 
 	if (only)
 		cmocka_set_test_filter(only);
-	log_set_level(LOG_NONE);
+	log_set_level(getenv("SWEEP_LOG") ? LOG_INFO : LOG_NONE);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
