@@ -116,6 +116,9 @@ static int join(struct coordinator *c, struct be_member *m, struct group_join *j
 	coord_touch(c, m->g);
 	/* A fenced holder of the same instance hears of it at once. */
 	coord_on_events(c, m->g);
+	/* The end that it begins at is that of now, not that of the end of the round. */
+	if (group_settings(m->g->core)->reset == GROUP_LATEST && coord_settle(c, m->g))
+		coord_touch(c, m->g);
 	return 0;
 }
 
@@ -339,6 +342,36 @@ static void tell_shares(struct coordinator *c, struct be_member *m)
 	m->share_cnt = m->share_cap = n;
 }
 
+/*
+ * auto.offset.reset=latest: a partition that nobody has committed in begins at the end of this
+ * moment, and that is committed. Resolved at its first read it would pass over what was written
+ * since; and who dies before his first commit must not make his successor begin later. What cannot
+ * be opened or written now is resolved at the first read, which says why it cannot be.
+ */
+static void begin_at_end(struct coordinator *c, struct be_member *m)
+{
+	struct group_offset *offsets;
+	struct be_why why;
+	uint32_t cnt = 0;
+	int r;
+
+	if (group_settings(m->g->core)->reset != GROUP_LATEST || !m->share_cnt)
+		return;
+	offsets = malloc(m->share_cnt * sizeof(*offsets));
+	for (unsigned i = 0; offsets && i < m->share_cnt; i++) {
+		struct be_partition *p = m->shares[i].part;
+		const struct group_offset *o =
+			group_offset_find(m->g->core, p->topic->id, p->number);
+
+		if ((!o || o->offset < 0) && !broker_open_log(c->b, p, &why))
+			offsets[cnt++] = coord_commit(c, m->g, p, p->log->next_offset);
+	}
+	r = cnt ? coord_write_offsets(c, m->g, offsets, cnt) : 0;
+	if (r)
+		LOG_AT(LOG_WARN, m->g->be.name, r, "where %u partitions begin is not committed", cnt);
+	free(offsets);
+}
+
 void coord_on_events(struct coordinator *c, struct coord_group *g)
 {
 	struct group_event ev;
@@ -349,8 +382,8 @@ void coord_on_events(struct coordinator *c, struct coord_group *g)
 
 		switch (ev.kind) {
 		case GROUP_EVENT_ASSIGNED:
-			if (m->is_stream)
-				tell_shares(c, m);
+			tell_shares(c, m);
+			begin_at_end(c, m);
 			break;
 		case GROUP_EVENT_EXPELLED:
 		case GROUP_EVENT_FENCED:
