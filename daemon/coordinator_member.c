@@ -368,7 +368,8 @@ static void begin_at_end(struct coordinator *c, struct be_member *m)
 	}
 	r = cnt ? coord_write_offsets(c, m->g, offsets, cnt) : 0;
 	if (r)
-		LOG_AT(LOG_WARN, m->g->be.name, r, "where %u partitions begin is not committed", cnt);
+		LOG_AT(LOG_WARN, m->g->be.name, r, "where %u partitions begin is not committed",
+		       cnt);
 	free(offsets);
 }
 
