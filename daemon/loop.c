@@ -310,8 +310,10 @@ static int serve(struct server *s)
 		    mono_ms(s) - s->looked_ms < SIGNAL_MS)
 			continue;
 		/* What the last requests left to be done has a time now. */
-		if (!cnt)
+		if (!cnt) {
+			fs_idle(&s->fs);
 			round_tick(&s->round);
+		}
 		r = sleep_until(s, cnt || fs_has_more(&s->fs) ? 0 : s->round.deadline_ms, &stop);
 		if (r)
 			break;

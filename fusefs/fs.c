@@ -188,6 +188,11 @@ bool fs_has_more(const struct fs *fs)
 	return !list_is_empty(&fs->again);
 }
 
+void fs_idle(struct fs *fs)
+{
+	member_flush_all(fs);
+}
+
 bool fs_step(struct fs *fs)
 {
 	if (!fs_has_more(fs))
@@ -334,6 +339,7 @@ int fs_init(struct fs *fs, const struct backend *be, struct disk *disk)
 	list_init(&fs->changes);
 	list_init(&fs->listings);
 	list_init(&fs->again);
+	list_init(&fs->vague);
 	list_init(&fs->free_parked);
 	fs->born_ms = be->now_ms(be->ctx);
 	fs->scratch = malloc(SCRATCH_LEN);

@@ -229,6 +229,7 @@ struct fs {
 	struct errors *errors;
 	struct lock_table *locks;
 	struct list handles, changes, listings;
+	struct list vague; /* streams that owe the broker an offset: member.h */
 	struct list again; /* reads and opens that are not done, but gave the others a turn */
 	struct node **node_chunks;
 	uint32_t node_cnt, node_cap, node_free, node_gen;
@@ -302,6 +303,8 @@ void fs_wake_list(struct fs *fs, struct list *waiting);
 bool fs_step(struct fs *fs);
 /* Whether fs_step() has something to do. */
 bool fs_has_more(const struct fs *fs);
+/* Nothing else is to be done for a moment. */
+void fs_idle(struct fs *fs);
 /* A token came back. why may be NULL. */
 void fs_on_done(struct fs *fs, uint64_t token, int err, const struct be_why *why);
 /* The topic is gone: its waiting readers are answered with ESTALE. */

@@ -3,6 +3,7 @@
  * as it was at open; of errors, what was added since is read on at the end, so that tail -f works.
  */
 #include "fusefs/group.h"
+#include "fusefs/member.h"
 
 #include <errno.h>
 
@@ -80,6 +81,9 @@ static int fill(struct fs *fs, const struct where *w, const struct be_caller *c,
 {
 	enum be_text what;
 
+	/* Metrics tell what groups have committed, too. */
+	if (w->group || w->kind == NODE_METRICS)
+		member_flush_all(fs);
 	if (w->group)
 		return group_fill(fs, w, c, out);
 	switch (w->kind) {

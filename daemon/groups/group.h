@@ -182,8 +182,9 @@ uint32_t group_shares(const struct group *g, uint32_t slot, struct group_share *
 /* Whether slot holds that share (also while it leaves). *ret may be NULL. */
 bool group_holds(const struct group *g, uint32_t slot, const uint8_t topic_id[16],
 		 uint32_t partition, struct group_share *ret);
-/* Records up to `off` (exclusive) were given to it. The share must be held and not leaving, but a
- * record half given is finished also then. Of a share that it does not hold: the process stops. */
+/* Records up to `off` (exclusive) were given to it, or fewer than was said before. The share must
+ * be held and not leaving, but a record half given is finished also then. Of a share that it does
+ * not hold: the process stops. */
 void group_on_given(struct group *g, uint32_t slot, const uint8_t topic_id[16], uint32_t partition,
 		    int64_t off);
 /* It has dealt with everything before off: a share that leaves is handed over when that is all that
