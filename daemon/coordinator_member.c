@@ -53,25 +53,36 @@ static int member_new(struct coord_group *g, const struct be_caller *caller, voi
 	return 0;
 }
 
-/* Whether the member's process may do that (bits of one rwx) with something of this owner. */
-static bool may(const struct be_member *m, uint32_t uid, uint32_t gid, uint32_t mode, uint32_t bits)
+/* Whether a process may do that (bits of one rwx) with something of this owner. */
+static bool may(const struct be_caller *c, const uint32_t *gids, unsigned gid_cnt,
+		const struct be_perm *on, uint32_t bits)
 {
-	bool is_of_group = m->caller.gid == gid;
+	bool is_of_group = c->gid == on->gid;
 
-	if (!m->caller.uid)
+	if (!c->uid)
 		return true;
-	if (m->caller.uid == uid)
-		return (mode >> 6 & bits) == bits;
-	for (unsigned i = 0; i < m->gid_cnt; i++)
-		is_of_group |= m->gids[i] == gid;
-	return ((is_of_group ? mode >> 3 : mode) & bits) == bits;
+	if (c->uid == on->uid)
+		return (on->mode >> 6 & bits) == bits;
+	for (unsigned i = 0; i < gid_cnt; i++)
+		is_of_group |= gids[i] == on->gid;
+	return ((is_of_group ? on->mode >> 3 : on->mode) & bits) == bits;
+}
+
+bool coord_may(const struct be_caller *c, const struct be_topic *t, uint32_t bits)
+{
+	struct be_perm on = { .uid = t->uid, .gid = t->gid, .mode = t->mode };
+	uint32_t gids[CALLER_GROUP_MAX];
+	unsigned cnt = c->uid && c->pid ? session_groups(c->pid, gids, CALLER_GROUP_MAX) : 0;
+
+	return !t->internal && may(c, gids, cnt, &on, bits);
 }
 
 static int check_group(const struct be_member *m, struct be_why *why)
 {
 	const struct be_group *g = &m->g->be;
+	struct be_perm on = { .uid = g->uid, .gid = g->gid, .mode = g->mode };
 
-	if (may(m, g->uid, g->gid, g->mode, 06))
+	if (may(&m->caller, m->gids, m->gid_cnt, &on, 06))
 		return 0;
 	snprintf(why->text, sizeof(why->text),
 		 "joining a group needs to read and write it, and its mode is %03o",
@@ -81,7 +92,9 @@ static int check_group(const struct be_member *m, struct be_why *why)
 
 static int check_topic(const struct be_member *m, const struct be_topic *t, struct be_why *why)
 {
-	if (t->internal || !may(m, t->uid, t->gid, t->mode, 04)) {
+	struct be_perm on = { .uid = t->uid, .gid = t->gid, .mode = t->mode };
+
+	if (t->internal || !may(&m->caller, m->gids, m->gid_cnt, &on, 04)) {
 		snprintf(why->text, sizeof(why->text), "the topic %s may not be read", t->name);
 		return -EACCES;
 	}

@@ -265,7 +265,8 @@ static int write_seek(struct coordinator *c, struct coord_group *g, struct be_me
 
 /* Everything that can be said before the first letter is written. */
 static int check_reject(struct coordinator *c, struct coord_group *g, struct be_member *self,
-			const struct reject_line *l, struct be_partition **ret, struct be_why *why)
+			const struct be_caller *caller, const struct reject_line *l,
+			struct be_partition **ret, struct be_why *why)
 {
 	const struct group_offset *o;
 	struct group_who who = who_of(g, self);
@@ -274,6 +275,11 @@ static int check_reject(struct coordinator *c, struct coord_group *g, struct be_
 
 	if (r)
 		return r;
+	/* A letter is a copy, which others may read. */
+	if (!coord_may(caller, (*ret)->topic, 04)) {
+		snprintf(why->text, sizeof(why->text), "the topic %s may not be read", l->topic);
+		return -EACCES;
+	}
 	if (l->offset >= (*ret)->log->next_offset || l->offset < (*ret)->log->start_offset) {
 		snprintf(why->text, sizeof(why->text), "%s %u has no record at offset %lld",
 			 l->topic, l->partition, (long long)l->offset);
@@ -331,7 +337,7 @@ static int write_reject(struct coordinator *c, struct coord_group *g, struct be_
 		snprintf(why->text, sizeof(why->text), "%s", sentence);
 		return r;
 	}
-	r = check_reject(c, g, self, &l, &p, why);
+	r = check_reject(c, g, self, caller, &l, &p, why);
 	if (!r && letter_is_under_way(c, g, p))
 		r = -EAGAIN;
 	if (!r)

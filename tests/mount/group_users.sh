@@ -49,6 +49,21 @@ assert_eq EACCES "$(user2 open "$G/mine/config" wronly)" "write is not to config
 chmod 700 "$T/t"
 assert_eq EACCES "$(user2 open "$G/mine/topics/t" rdonly)" "a topic that may not be read"
 assert_eq EACCES "$(user2 open "$G/mine/join" rdwr , write 'topics=t\n')" "nor by join"
+# Nor copied: a letter can be read by whoever may read the topic of letters.
+echo two >>"$T/t/0"
+assert_eq EACCES "$(user2 open "$G/mine/reject" wronly , write 't 0 1\n')" "rejected unread"
+assert_errors_line ' EACCES uid=1002 pid=[0-9]+ groups/mine/reject: the topic t may not be read'
+# Letters are written in the name of the group's owner.
+chmod 755 "$T/t"
+make_topic closed
+as_user 1001 bash -c 'echo dlq=closed >"$1/mine/config"' - "$G"
+assert_eq EACCES "$(user2 open "$G/mine/reject" wronly , write 't 0 1\n')" "a letter to a topic"
+assert_errors_line ' EACCES uid=1002 pid=[0-9]+ groups/mine/reject: .* may not write to closed'
+assert_eq "" "$(cat "$T/closed/0")"
+chgrp 4444 "$T/closed"
+chmod 775 "$T/closed"
+as_user 1002 bash -c 'echo t 0 1 bad >"$1/mine/reject"' - "$G"
+assert_eq two "$(cat "$T/closed/0")"
 as_user 1001 bash -c 'echo max.poll.records=1 >"$1/mine/config"' - "$G"
 as_user 1001 rmdir "$G/mine"
 as_user 1002 mkdir "$G/other"
