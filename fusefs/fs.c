@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* A reader that is fast comes to a batch's end sooner: what is owed then is known for nothing. */
+#define VAGUE_MS 20
+
 void topic_ref(struct be_topic *t)
 {
 	if (t)
@@ -188,9 +191,17 @@ bool fs_has_more(const struct fs *fs)
 	return !list_is_empty(&fs->again);
 }
 
-void fs_idle(struct fs *fs)
+int64_t fs_idle(struct fs *fs)
 {
+	int64_t left;
+
+	if (list_is_empty(&fs->vague))
+		return INT64_MAX;
+	left = fs->vague_ms + VAGUE_MS - fs->be.now_ms(fs->be.ctx);
+	if (left > 0 && left <= VAGUE_MS)
+		return left;
 	member_flush_all(fs);
+	return 0;
 }
 
 bool fs_step(struct fs *fs)

@@ -230,6 +230,7 @@ struct fs {
 	struct lock_table *locks;
 	struct list handles, changes, listings;
 	struct list vague; /* streams that owe the broker an offset: member.h */
+	int64_t vague_ms;  /* since when */
 	struct list again; /* reads and opens that are not done, but gave the others a turn */
 	struct node **node_chunks;
 	uint32_t node_cnt, node_cap, node_free, node_gen;
@@ -303,8 +304,9 @@ void fs_wake_list(struct fs *fs, struct list *waiting);
 bool fs_step(struct fs *fs);
 /* Whether fs_step() has something to do. */
 bool fs_has_more(const struct fs *fs);
-/* Nothing else is to be done for a moment. */
-void fs_idle(struct fs *fs);
+/* Nothing else is to be done for a moment. Returns in how many ms the next round is due at the
+ * latest, INT64_MAX where none is; 0: something was done that others may have to go on with. */
+int64_t fs_idle(struct fs *fs);
 /* A token came back. why may be NULL. */
 void fs_on_done(struct fs *fs, uint64_t token, int err, const struct be_why *why);
 /* The topic is gone: its waiting readers are answered with ESTALE. */

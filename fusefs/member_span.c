@@ -170,6 +170,8 @@ static void owe(struct fs *fs, struct stream *s, const struct span *sp)
 	g->dealt_pos = sp->plain + (sp->end - sp->start);
 	if (!g->has_dealt)
 		return;
+	if (list_is_empty(&fs->vague))
+		fs->vague_ms = fs->be.now_ms(fs->be.ctx);
 	list_remove(&s->vague);
 	list_put(&fs->vague, &s->vague);
 }
