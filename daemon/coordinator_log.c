@@ -575,7 +575,10 @@ static int load_all(struct loader *l, struct be_topic *t, char *sentence)
 	int r = 0;
 
 	for (uint32_t i = 0; !r && i < t->part_cnt; i++) {
-		if (store_has(l->c->b->store, t->name, t->id, i))
+		bool is_there = false;
+
+		r = store_has(l->c->b->store, t->name, t->id, i, &is_there);
+		if (!r && is_there)
 			r = load_partition(l, t->parts[i], sentence);
 	}
 	return r;

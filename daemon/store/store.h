@@ -89,8 +89,9 @@ MUST_CHECK int store_plog(struct store *s, const char *topic, const uint8_t topi
 			  int64_t now_ms, struct plog **ret_plog);
 /* The plog where it is open already, else NULL. */
 struct plog *store_plog_opened(struct store *s, const uint8_t topic_id[16], uint32_t partition);
-/* Whether the store has data (a directory) for this partition. */
-bool store_has(struct store *s, const char *topic, const uint8_t topic_id[16], uint32_t partition);
+/* Whether the store has data (a directory) for this partition. An error: it cannot be told. */
+MUST_CHECK int store_has(struct store *s, const char *topic, const uint8_t topic_id[16],
+			 uint32_t partition, bool *ret);
 
 /*
  * Appends: plog_append_*() behind the disk reserve (-ENOSPC before anything is touched) and with

@@ -388,8 +388,12 @@ static void check_topic(struct run *r, unsigned k, bool power_loss)
 
 	topic_id(k, id);
 	if (!is_known(r, id, 0)) {
-		for (uint32_t i = 0; i < 3 && *t->name; i++)
-			assert_false(store_has(r->store, t->name, id, i));
+		for (uint32_t i = 0; i < 3 && *t->name; i++) {
+			bool is_there = true;
+
+			assert_int_equal(store_has(r->store, t->name, id, i, &is_there), 0);
+			assert_false(is_there);
+		}
 		return;
 	}
 	assert_int_equal(store_plog(r->store, t->name, id, 0, &LOG, true, NOW_MS, &p), 0);

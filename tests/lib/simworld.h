@@ -168,6 +168,7 @@ struct world {
 	unsigned got_cnt;
 	struct store_stats stats; /* as of the last round */
 	uint64_t most_used;	  /* of the journal */
+	uint64_t letters;	  /* in this life */
 };
 
 /* topics: their names (topic numbers are indexes); the same name may stand there twice. */

@@ -119,6 +119,7 @@ static void compare_generation(struct world *w, unsigned g, const struct coord_g
 
 void world_kept_observe(struct world *w)
 {
+	w->letters = broker_of(w)->groups->letters_sent;
 	for (unsigned g = 0; g < WORLD_GROUPS; g++) {
 		struct coord_group *cg =
 			w->groups[g].state == TOPIC_THERE ? find_group(w, g) : NULL;

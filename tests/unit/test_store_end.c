@@ -4,6 +4,14 @@
 #include "daemon/store/segment.h"
 #include "tests/lib/store_fixture.h"
 
+static bool has(struct fixture *f, const uint8_t id[16])
+{
+	bool is_there = false;
+
+	assert_int_equal(store_has(f, "orders", id, 0, &is_there), 0);
+	return is_there;
+}
+
 static void test_a_deleted_partition_is_gone(void **state)
 {
 	struct fixture *f = *state;
@@ -14,10 +22,10 @@ static void test_a_deleted_partition_is_gone(void **state)
 	open_ok(f);
 	p = plog_ok(f, 0, &PLOG);
 	assert_int_equal(append(f, p, "line\n"), 0);
-	assert_true(store_has(f->s, "orders", ID, 0));
-	assert_false(store_has(f->s, "orders", OTHER_ID, 0));
+	assert_true(has(f, ID));
+	assert_false(has(f, OTHER_ID));
 	assert_int_equal(store_delete(f->s, "orders", ID, 0), 0);
-	assert_false(store_has(f->s, "orders", ID, 0));
+	assert_false(has(f, ID));
 	assert_null(simdisk_bytes(f->sim, "orders-0/00000000000000000000.data", &len));
 	for (unsigned i = 0; i < 5; i++)
 		tick(f, 100);
