@@ -356,7 +356,8 @@ static int serve_new(struct take *t)
 	struct give *g;
 	int r;
 
-	if (s->half)
+	/* Of a topic that is gone reconcile() says so, for the record that was begun too. */
+	if (s->half && !(s->half->held && s->half->part->topic->deleted))
 		return lines_half(t);
 	r = reconcile(t->fs, t->h);
 	/* What is leaving is handed over when all of it is told. */

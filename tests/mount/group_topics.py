@@ -36,6 +36,14 @@ with Broker():
             make_topic("later", 1)
             append("later/0", b"anew\n")
             assert_eq(b"anew\n", reader.result())
+        # In the middle of a record: still once.
+        append("later/0", b"cut in two\n")
+        assert_eq(b"cut", os.read(fd, 3))
+        os.rmdir(topic("later"))
+        assert_errno("ESTALE", os.read, fd, 100)
+        make_topic("later", 1)
+        append("later/0", b"whole\n")
+        assert_eq(b"whole\n", os.read(fd, 100))
 
     make_topic("logs.a")
     make_topic("other")
