@@ -14,6 +14,7 @@
  * segments are what counts.
  */
 #include "daemon/base/hash.h"
+#include "daemon/base/log.h"
 #include "daemon/store/store_impl.h"
 
 #include <errno.h>
@@ -322,6 +323,18 @@ bool store_is_partition_dir(const char *name, uint32_t *ret_partition)
 	return true;
 }
 
+static int partition_name(void *ctx, const char *name)
+{
+	uint32_t partition;
+
+	return store_is_partition_dir(name, &partition);
+}
+
+int store_has_partitions(struct store *s)
+{
+	return disk_list(s->disk, ".", partition_name, NULL);
+}
+
 static int partition_id_text(const char *dir, const uint8_t id[16], char path[SEGMENT_PATH_MAX],
 			     char text[64])
 {
@@ -353,6 +366,8 @@ int store_mend_partition_id(struct store *s, const char *dir, const uint8_t id[1
 	buf_fini(&b);
 	if (same || (err && err != -ENOENT))
 		return err;
+	LOG_AT(LOG_WARN, path, 0, "%s: written anew from the id of the topic",
+	       err ? "missing" : "damaged at position 0");
 	if (!write_and_sync(s, path, text, (size_t)n, false))
 		return 0;
 	/* Without it the heads of segments tell; a full disk must not keep the log from readers. */

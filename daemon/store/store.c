@@ -291,13 +291,6 @@ void store_free(struct store *s)
 	free(s);
 }
 
-static int partition_name(void *ctx, const char *name)
-{
-	uint32_t partition;
-
-	return store_is_partition_dir(name, &partition);
-}
-
 /* Only a directory that has no data yet is given ids. */
 static int check_fresh(struct store *s, struct store_open_report *rep)
 {
@@ -305,7 +298,7 @@ static int check_fresh(struct store *s, struct store_open_report *rep)
 	int err = disk_stat(s->disk, "checkpoint", &st);
 
 	if (err == -ENOENT) {
-		err = disk_list(s->disk, ".", partition_name, NULL);
+		err = store_has_partitions(s);
 		if (err <= 0)
 			return err;
 	}
