@@ -237,11 +237,11 @@ int store_write_meta(struct store *s)
 	return store_write_file(s, "meta.properties", text, (size_t)n);
 }
 
-static int marker_text(const struct store *s, uint64_t incarnation, char ret[96])
+static int marker_text(const uint8_t boot_id[16], uint64_t incarnation, char ret[96])
 {
 	char boot[33];
 
-	store_hex(s->boot_id, boot);
+	store_hex(boot_id, boot);
 	return snprintf(ret, 96, "incarnation=%llu\nboot.id=%s\n", (unsigned long long)incarnation,
 			boot);
 }
@@ -262,14 +262,14 @@ int store_put_marker_by(struct store *s)
 	if (err != -ENOENT)
 		return err;
 	/* Of no life. Where there is no room, the stop tries again. */
-	err = write_and_sync(s, MARKER_NEW, text, (size_t)marker_text(s, 0, text), false);
+	err = write_and_sync(s, MARKER_NEW, text, (size_t)marker_text(s->boot_id, 0, text), false);
 	return err == -ENOSPC ? 0 : err;
 }
 
 int store_write_marker(struct store *s)
 {
 	char text[96];
-	int n = marker_text(s, s->incarnation, text), close_err;
+	int n = marker_text(s->boot_id, s->incarnation, text), close_err;
 	int fd, err = disk_open(s->disk, MARKER_NEW, DISK_CREATE, &fd);
 
 	if (err)
@@ -288,23 +288,20 @@ int store_write_marker(struct store *s)
 	return err ? err : disk_sync_dir(s->disk, ".");
 }
 
-int store_read_marker(struct store *s, bool *ret_found, uint64_t *ret_incarnation)
+int store_read_marker(struct store *s, bool *ret_found, struct buf *ret)
 {
-	struct buf b;
-	const char *text;
-	size_t len;
-	int err;
+	int err = store_read_file(s, MARKER, ret);
 
-	buf_init(&b);
-	err = store_read_file(s, MARKER, &b);
 	*ret_found = !err;
-	*ret_incarnation = 0;
-	if (!err) {
-		text = property((const char *)b.data, "incarnation=", &len);
-		*ret_incarnation = text ? strtoull(text, NULL, 10) : 0;
-	}
-	buf_fini(&b);
 	return err == -ENOENT ? 0 : err;
+}
+
+bool store_marker_fits(const struct buf *marker, uint64_t incarnation, const uint8_t boot_id[16])
+{
+	char text[96];
+	int n = marker_text(boot_id, incarnation, text);
+
+	return marker->len == (size_t)n && !memcmp(marker->data, text, marker->len);
 }
 
 bool store_is_partition_dir(const char *name, uint32_t *ret_partition)

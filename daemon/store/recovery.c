@@ -101,6 +101,7 @@ static int ckpt_missing(struct store *s, struct store_open_report *rep)
 
 	if (r > 0)
 		ckpt_is_lost(s, rep, "missing or empty");
+	s->clean_start = false;
 	return MIN(r, 0);
 }
 
@@ -118,7 +119,8 @@ static void tell_slot(const struct buf *b, int slot)
 		       pos);
 }
 
-static int load_checkpoint(struct store *s, uint64_t marker, struct store_open_report *rep)
+static int load_checkpoint(struct store *s, const struct buf *marker,
+			   struct store_open_report *rep)
 {
 	struct checkpoint_head h;
 	struct buf b;
@@ -138,7 +140,7 @@ static int load_checkpoint(struct store *s, uint64_t marker, struct store_open_r
 		s->ckpt_sequence = h.sequence;
 		s->incarnation = h.incarnation;
 		/* A marker of another life came here with a copy, or a start went no further. */
-		if (s->clean_start && marker != h.incarnation) {
+		if (s->clean_start && !store_marker_fits(marker, h.incarnation, h.boot_id)) {
 			s->clean_start = false;
 			LOG_AT(LOG_WARN, "clean-shutdown", 0,
 			       "is not of the life that wrote the checkpoint: recovery runs");
@@ -555,15 +557,17 @@ static int note_foreign(struct store *s)
 
 int store_recover(struct store *s, struct store_open_report *rep)
 {
-	uint64_t blocks, sequence, marker;
+	uint64_t blocks, sequence;
+	struct buf marker;
 	int err = disk_boot_id(s->disk, s->boot_id);
 
+	buf_init(&marker);
 	if (!err)
 		err = store_read_marker(s, &s->clean_start, &marker);
-	if (err)
-		return err;
 	s->ckpt_held = rep->fresh;
-	err = load_checkpoint(s, marker, rep);
+	if (!err)
+		err = load_checkpoint(s, &marker, rep);
+	buf_fini(&marker);
 	if (!err)
 		err = recover_journal(s, rep, &blocks, &sequence);
 	if (!err)

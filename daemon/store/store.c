@@ -512,10 +512,13 @@ int store_plog(struct store *s, const char *topic, const uint8_t topic_id[16], u
 		made = true;
 	} else if (!err) {
 		err = store_get_partition_id(s, dir, id);
-		if (err == -ENOENT)
+		if (err == -ENOENT) {
+			LOG_AT(LOG_WARN, dir, 0,
+			       "partition.metadata is missing or damaged at position 0: written anew");
 			err = store_put_partition_id(s, dir, topic_id);
-		else if (!err && memcmp(id, topic_id, 16))
+		} else if (!err && memcmp(id, topic_id, 16)) {
 			err = -ESTALE;
+		}
 	}
 	if (!err)
 		err = store_part_get(s, topic_id, partition, &part);
