@@ -291,13 +291,6 @@ void store_free(struct store *s)
 	free(s);
 }
 
-static int partition_name(void *ctx, const char *name)
-{
-	uint32_t partition;
-
-	return store_is_partition_dir(name, &partition);
-}
-
 /* Only a directory that has no data yet is given ids. */
 static int check_fresh(struct store *s, struct store_open_report *rep)
 {
@@ -305,7 +298,7 @@ static int check_fresh(struct store *s, struct store_open_report *rep)
 	int err = disk_stat(s->disk, "checkpoint", &st);
 
 	if (err == -ENOENT) {
-		err = disk_list(s->disk, ".", partition_name, NULL);
+		err = store_has_partitions(s);
 		if (err <= 0)
 			return err;
 	}
@@ -519,10 +512,13 @@ int store_plog(struct store *s, const char *topic, const uint8_t topic_id[16], u
 		made = true;
 	} else if (!err) {
 		err = store_get_partition_id(s, dir, id);
-		if (err == -ENOENT)
+		if (err == -ENOENT) {
+			LOG_AT(LOG_WARN, dir, 0,
+			       "partition.metadata is missing or damaged at position 0: written anew");
 			err = store_put_partition_id(s, dir, topic_id);
-		else if (!err && memcmp(id, topic_id, 16))
+		} else if (!err && memcmp(id, topic_id, 16)) {
 			err = -ESTALE;
+		}
 	}
 	if (!err)
 		err = store_part_get(s, topic_id, partition, &part);

@@ -254,9 +254,13 @@ MUST_CHECK int store_write_meta(struct store *s);
 /* At a start: it is not there any more, once the directory is synced; its room on the disk is. */
 MUST_CHECK int store_put_marker_by(struct store *s);
 MUST_CHECK int store_write_marker(struct store *s);
-/* Whether the clean-shutdown marker is there, and of which incarnation; 0: malformed. */
-MUST_CHECK int store_read_marker(struct store *s, bool *ret_found, uint64_t *ret_incarnation);
+/* Whether the clean-shutdown marker is there, and its text. */
+MUST_CHECK int store_read_marker(struct store *s, bool *ret_found, struct buf *ret);
+/* Whether it is, to the byte, what that life would have left. */
+bool store_marker_fits(const struct buf *marker, uint64_t incarnation, const uint8_t boot_id[16]);
 bool store_is_partition_dir(const char *name, uint32_t *ret_partition);
+/* 1: the data directory has directories of partitions; 0: none. */
+MUST_CHECK int store_has_partitions(struct store *s);
 MUST_CHECK int store_put_partition_id(struct store *s, const char *dir, const uint8_t id[16]);
 /* The same where the file says something else: it is not synced, so a crash may leave a part. */
 MUST_CHECK int store_mend_partition_id(struct store *s, const char *dir, const uint8_t id[16]);
