@@ -119,8 +119,7 @@ static void tell_slot(const struct buf *b, int slot)
 		       pos);
 }
 
-static int load_checkpoint(struct store *s, const struct buf *marker,
-			   struct store_open_report *rep)
+static int load_checkpoint(struct store *s, const struct buf *marker, struct store_open_report *rep)
 {
 	struct checkpoint_head h;
 	struct buf b;

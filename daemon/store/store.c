@@ -514,7 +514,8 @@ int store_plog(struct store *s, const char *topic, const uint8_t topic_id[16], u
 		err = store_get_partition_id(s, dir, id);
 		if (err == -ENOENT) {
 			LOG_AT(LOG_WARN, dir, 0,
-			       "partition.metadata is missing or damaged at position 0: written anew");
+			       "partition.metadata is missing or damaged at position 0: written "
+			       "anew");
 			err = store_put_partition_id(s, dir, topic_id);
 		} else if (!err && memcmp(id, topic_id, 16)) {
 			err = -ESTALE;
