@@ -63,6 +63,7 @@ with Broker("--set", "log.retention.check.interval.ms=20"):
         for i in range(400):
             append("old/0", b"%04d" % i + b"." * 95 + b"\n")
         wait_until(lambda: int(re.search(r"start=(\d+)", read("old/status").decode())[1]) > 1, 30)
+        configure("old", "retention.bytes=-1")
         assert_errno("ESTALE", os.read, fd, 1000)
         start = int(re.search(r"start=(\d+)", read("old/status").decode())[1])
         assert int(os.read(fd, 1000)[:4]) >= start - 1
