@@ -43,8 +43,7 @@ with Broker("--set", "offsets.topic.num.partitions=3") as broker:
         assert_eq(config, get("h/config"))
         assert state("g")["generation"] >= 1
     with Child(consume, "g/topics/t") as child:
-        wait_until(child.is_waiting)
-        assert_eq([total] * 3, [committed("g", "t", p) for p in range(3)])
+        wait_until(lambda: [committed("g", "t", p) for p in range(3)] == [total] * 3)
     with open(CASE_DIR + "/done", "rb") as f:
         done = f.read().splitlines()
     assert_eq(3 * total, len(set(done)), "every record")

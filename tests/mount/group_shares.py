@@ -43,12 +43,12 @@ with Broker():
     assert_eq("Empty", state("g")["state"])
     one, one_pipe = worker("g/topics/t")
     with one:
-        wait_until(one.is_waiting)
+        wait_until(lambda: shares("g"))
         assert_eq([{"t": [0, 1, 2, 3]}], list(shares("g").values()))
+        wait_until(one.is_waiting)
         two, two_pipe = worker("g/topics/t")
         with two:
-            wait_until(two.is_waiting)
-            wait_until(lambda: state("g")["state"] == "Stable")
+            wait_until(lambda: len(shares("g")) == 2 and state("g")["state"] == "Stable")
             assert_eq([[0, 1], [2, 3]], sorted(m["t"] for m in shares("g").values()))
             for i in range(CNT):
                 for p in range(4):
