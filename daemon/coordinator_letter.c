@@ -162,7 +162,7 @@ static uint32_t deliveries_of(const struct coord_group *g, const struct letter *
 {
 	const struct group_offset *o = group_offset_find(g->core, l->from->id, l->partition);
 
-	return o && o->delivered_off == l->intent.offset ? o->delivered_cnt : 0;
+	return o ? group_deliveries(o, l->intent.offset) : 0;
 }
 
 /* Finds the record. -ENODATA: it is not there (any more). */

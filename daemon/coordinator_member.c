@@ -717,7 +717,8 @@ static int deliver(void *ctx, struct be_member *m, struct be_partition *p, int64
 		o.commit_ms = c->b->now_ms;
 		return coord_write_offsets(c, m->g, &o, 1);
 	}
-	snprintf(reason, sizeof(reason), "delivered %u times without a commit", o.delivered_cnt);
+	snprintf(reason, sizeof(reason), "delivered %u times without a commit",
+		 group_deliveries(&o, off));
 	r = letter_begin(c, m->g, p, off, reason, 0, why);
 	if (r != -EBUSY)
 		return r;

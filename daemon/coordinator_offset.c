@@ -22,9 +22,9 @@ static void pending_fini(struct pending *p)
 	free(p->parts);
 }
 
+/* l is NULL for a seek: who seeks wants the records given, and not set aside. */
 static int pending_put(struct coordinator *c, struct coord_group *g, struct pending *p,
-		       struct be_partition *part, int64_t offset, const char *metadata,
-		       size_t metadata_len)
+		       struct be_partition *part, int64_t offset, const struct commit_line *l)
 {
 	struct group_offset *o = NULL;
 
@@ -51,9 +51,12 @@ static int pending_put(struct coordinator *c, struct coord_group *g, struct pend
 		o = &p->offsets[p->cnt++];
 	}
 	*o = coord_commit(c, g, part, offset);
-	if (metadata_len)
-		o->metadata = metadata;
-	o->metadata_len = (uint32_t)metadata_len;
+	if (!l)
+		group_deliveries_keep(o, 0, 0);
+	if (!l || !l->metadata_len)
+		return 0;
+	o->metadata = l->metadata;
+	o->metadata_len = (uint32_t)l->metadata_len;
 	return 0;
 }
 
@@ -119,7 +122,7 @@ static int put_commit(struct coordinator *c, struct coord_group *g, struct be_me
 		snprintf(why->text, sizeof(why->text), "%s", sentence);
 		return r;
 	}
-	return pending_put(c, g, p, part, l->offset, l->metadata, l->metadata_len);
+	return pending_put(c, g, p, part, l->offset, l);
 }
 
 static int store_pending(struct coordinator *c, struct coord_group *g, struct pending *p,
@@ -195,7 +198,7 @@ static int put_seek(struct coordinator *c, struct coord_group *g, struct be_topi
 		r = consume_position(part->log, pos, &off);
 	if (!r)
 		r = check_end(part, off, why);
-	return r ? r : pending_put(c, g, p, part, off, "", 0);
+	return r ? r : pending_put(c, g, p, part, off, NULL);
 }
 
 static int seek_line(struct coordinator *c, struct coord_group *g, struct be_member *self,

@@ -4,7 +4,8 @@
  *
  *   key     u8 version (1), u8 type, 16 group id, and of OFFSET and INTENT 16 topic id, u32
  * partition OFFSET  u8 version (1), i64 offset, i32 leader epoch, i64 commit time, i64 delivered
- * offset, u32 delivered count, str16 metadata STATE   u8 version (1), u64 generation, u64 next
+ * offset, u32 delivered count, str16 metadata; where these do not say all of the deliveries, u8 count,
+ * count x { i64 end, u32 deliveries }: of the records before `end`. STATE   u8 version (1), u64 generation, u64 next
  * member number, u32 broker, u64 incarnation, u16 topic count, count x { 16 id, u32 partitions,
  * str8 name }, u16 member count, count x { u8 flags (1: stream, 2: static, 4: by pattern), u32 uid,
  *             u8 strategy (0xff: none), i64 session, rebalance, poll interval,

@@ -57,6 +57,25 @@ with Broker() as broker:
         assert_eq(b"seven\n", os.pread(fd, 1000, 0), "old bytes are no delivery")
     assert_eq(["v2", "six"], [r["value"] for r in records("g.dlq/all.json")])
 
+    # Who commits by hand reads on before he does: each record is counted by itself, and a seek back
+    # to one that was set aside gives it again.
+    make_topic("m")
+    append("m/0", b"0\n1\n2\n3\n")
+    make_group("m", "max.deliveries=2", "commit=manual")
+    for life in range(2):
+        with opened(group("m/topics/m"), os.O_RDONLY) as fd:
+            assert_eq([b"0\n", b"1\n", b"2\n"][:3 - life],
+                      [os.read(fd, 1000) for _ in range(3 - life)])
+        broker.kill()
+        broker.start()
+    with opened(group("m/topics/m"), os.O_RDONLY) as fd:
+        assert_eq([b"2\n", b"3\n"], [os.read(fd, 1000) for _ in range(2)])
+    assert_eq(["0", "1"], [r["value"] for r in records("m.dlq/all.json")])
+    for how in ("seek", "commit"):
+        put("m/" + how, "m 0 1\n")
+        with opened(group("m/topics/m"), os.O_RDONLY) as fd:
+            assert_eq(b"1\n", os.read(fd, 1000), how)
+
     # reject, with its own topic for letters.
     make_topic("aside")
     make_group("r", "dlq=aside", "commit=manual")
