@@ -225,6 +225,7 @@ static struct store *store_new(struct disk *d, const struct store_config *config
 	list_init(&s->points);
 	list_init(&s->writing);
 	list_init(&s->sync_queue);
+	list_init(&s->sync_late);
 	list_init(&s->journaled);
 	list_init(&s->raising);
 	list_init(&s->dirty);

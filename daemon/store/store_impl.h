@@ -115,7 +115,8 @@ struct part {
 	struct plog_point target;  /* what is on its way */
 
 	bool syncing, sync_again;
-	struct list sync_link; /* in store->sync_queue while it waits for a free request */
+	struct list sync_link; /* in store->sync_queue while it waits for a free request, in
+				* ->sync_late while there is no room for a description */
 	struct plog_point sync_target;
 	int64_t sync_base;	  /* segments below are done */
 	struct segment *sync_seg; /* referred to while its request is under way */
@@ -190,7 +191,9 @@ struct store {
 	struct part **buckets;
 	uint32_t bucket_cnt, part_cnt, plog_cnt;
 	struct list parts;
-	struct list want, points, writing, sync_queue, journaled, raising, dirty, owing, gone;
+	struct list want, points, writing, journaled, raising, dirty, owing, gone;
+	struct list sync_queue, sync_late;
+	int64_t sync_late_ms; /* not before */
 	struct list unsynced; /* by age */
 	unsigned syncs;	      /* parts that are syncing */
 	bool background;
@@ -274,10 +277,16 @@ MUST_CHECK int store_recover(struct store *s, struct store_open_report *rep);
 /* Syncs and drops from the cache what the floor does not cover, before it is trusted. */
 MUST_CHECK int store_settle(struct store *s, const char *dir, const struct checkpoint_entry *e);
 
+/* What may be otherwise after a while, and harms nothing meanwhile: the slot vouches for what is
+ * owed, and half a description is written over by the whole one. */
+bool describes_later(int err);
+
 /* sync.c: in place, and the checkpoint */
 void sync_begin(struct store *s, struct part *part);
 void sync_on_disk(struct store *s, struct part *part);
 void sync_pump(struct store *s);
+/* Tries again what found no room for a description. */
+void sync_late(struct store *s);
 void fsync_answer(struct store *s, struct part *part);
 void part_synced(struct store *s, struct part *part, const struct plog_point *point);
 void ckpt_begin(struct store *s);

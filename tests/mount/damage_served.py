@@ -265,11 +265,65 @@ def others(base):
             refused(base, f"{log}/{FIRST}{file}", how, told, rf"fault: {log}/{FIRST}\{file}: pos")
 
 
+def ring_block(number, lost):
+    """A block in the middle of the ring, of a machine that lost power after the last fsync: told
+    with its position, and what stands behind it is put back."""
+    shutil.rmtree(DATA)
+    shutil.copytree(CASE_DIR + "/killed", DATA)
+    for file in (FIRST + ".data", FIRST + ".meta"):
+        os.truncate(f"{DATA}/j-0/{file}", os.path.getsize(f"{CASE_DIR}/clean/j-0/{file}"))
+    at = RING + number * BLOCK
+    if lost:
+        flip(DATA + "/journal", at + 100)
+        status, said = verify()
+        assert_eq(1, status)
+        assert re.search(rf"fault: journal: position {at}: ", said), said
+    begin = os.path.getsize(LOG)
+    with Broker(*OPTIONS) as broker:
+        wanted = LINES["j/0"] + LATE
+        if lost:
+            assert re.search(rf"ERROR journal: damaged at position {at}; .*put back",
+                             log_since(begin)), log_since(begin)
+            got, bad = pieces("j/0")
+            assert bad and wanted[:len(got.splitlines())] == got.splitlines(True), got
+            assert len(got.splitlines()) >= len(LINES["j/0"]), got
+            assert_errors_line(rf" EIO uid=.* topics/j/0: j-0/{FIRST}\.(meta|data) at \d+: ")
+        else:
+            assert_eq(b"".join(wanted), read("j/0"))
+        assert_eq(b"".join(wanted[-10:]), read("j/0@-10.."))
+        for name in ("t/0", "t/1", "k/0"):
+            assert not look_at(name, LINES[name], 0), name
+        append("j/0", b"on\n")
+        broker.restart()
+        assert_eq(b"".join(wanted[-9:]) + b"on\n", read("j/0@-10.."))
+    status, said = verify()
+    assert_eq(1 if lost else 0, status, said)
+
+
+def snapshots():
+    """Without a snapshot the log behind it says too little: the start is refused."""
+    shutil.rmtree(DATA)
+    shutil.copytree(CASE_DIR + "/clean", DATA)
+    with Broker(*OPTIONS):
+        for i in range(5100):
+            os.chmod(topic("k"), 0o755 if i % 2 else 0o700)
+    names = [f for f in os.listdir(DATA + "/__cluster_metadata-0") if f.endswith(".checkpoint")]
+    assert names, "no snapshot was taken"
+    shutil.rmtree(CASE_DIR + "/clean")
+    shutil.copytree(DATA, CASE_DIR + "/clean")
+    file = "__cluster_metadata-0/" + names[0]
+    for how in (3, 40, "cut", "empty"):
+        refused("clean", file, how, f"ERROR metadata: {file} is damaged", "fault: " + file)
+
+
 allow_log("ERROR")
 prepare()
+ring_block(0, False)
+ring_block(6, True)
 for made in ("clean", "killed"):
     segments(made)
     others(made)
 for at in (3, 14, "cut", "empty"):
     case("clean", "clean-shutdown", at, "WARN clean-shutdown: ")
+snapshots()
 assert_eq([], problems)

@@ -50,6 +50,19 @@ def check_read(done):
     assert_eq(b"".join(lines[-3:]), read("t/0@-3.."))
 
 
+def write_lines(name):
+    """Single lines, without fsync, until ENOSPC."""
+    cnt = 0
+    with opened(topic(name), os.O_WRONLY | os.O_APPEND) as fd:
+        while True:
+            try:
+                os.write(fd, b"%07d %s\n" % (cnt, b"-" * 9000))
+            except OSError as e:
+                assert_eq(errno.ENOSPC, e.errno)
+                return cnt
+            cnt += 1
+
+
 def at_full(done, reserve):
     """Everything that can be done on a full disk. What is small may have room in a block that is
     there already; at the reserve nothing has."""
@@ -87,9 +100,12 @@ def one(reserve, ring):
     make_group("g", "commit=manual")
     append("small/0", b"first\n")
     put("g/commit", "t 0 0\n")
+    make_topic("lines")
+    append("lines/0", b"begin\n")
     done = []
     write_until_full("t/0", done)
     assert len(done) > 20, done
+    cnt = write_lines("lines/0")
     if not reserve:
         eat()
     at_full(done, reserve)
@@ -97,6 +113,8 @@ def one(reserve, ring):
     if not reserve:
         eat()
     broker.start()
+    wanted = [b"begin", *(b"%07d" % i for i in range(cnt))]
+    assert_eq(wanted, [line[:7].strip() for line in read("lines/0").splitlines()])
     at_full(done, reserve)
     broker.restart()
     at_full(done, reserve)
@@ -104,7 +122,7 @@ def one(reserve, ring):
     # Retention frees space, and who tries again goes on.
     def goes_on():
         try:
-            append("t/0", b"again\n")
+            append("t/0", b"again\n" * 100000)
         except OSError as e:
             assert_eq(errno.ENOSPC, e.errno)
             return False
@@ -116,6 +134,11 @@ def one(reserve, ring):
     with opened(topic("t/0"), os.O_WRONLY | os.O_APPEND) as fd:
         os.fsync(fd)
     os.mkdir(topic("after"))
+    # What could be made of a topic's directory on the full disk is made whole now.
+    for name in os.listdir(topic("")):
+        append(name + "/0", b"usable\n")
+        assert_eq(b"usable\n", read(name + "/0@-1.."), name)
+    append("t/0", b"again\n")
     put("g/commit", "t 0 9\n")
     assert_eq(b"again\n", read("t/0@-1.."))
     assert_eq(b"first\n", read("small/0")[:6])
@@ -123,7 +146,7 @@ def one(reserve, ring):
     broker.start()
     assert_eq(b"again\n", read("t/0@-1.."))
     assert_eq(9, committed("g", "t"))
-    assert os.path.isdir(topic("after"))
+    assert_eq(b"usable\n", read("after/0"))
     broker.stop()
     run(TOPICFS, "verify", lib.DATA, cwd="/")
 
