@@ -63,7 +63,8 @@ main_SRC := daemon/main.c
 # Tests: one program for each file, named after it, linked with its own layer and those below.
 unit_base_TESTS := tests/unit/test_buf.c tests/unit/test_hash.c tests/unit/test_name.c \
 	tests/unit/test_rfc3339.c tests/unit/test_utf8.c
-unit_store_TESTS := tests/unit/test_json.c tests/unit/test_debt.c tests/unit/test_format.c \
+unit_store_TESTS := tests/unit/test_json.c tests/unit/test_debt.c tests/unit/test_cleaning.c \
+	tests/unit/test_format.c \
 	tests/unit/test_index.c tests/unit/test_plog.c \
 	tests/unit/test_plog_damage.c tests/unit/test_clean.c tests/unit/test_journal.c \
 	tests/unit/test_kept.c \
@@ -80,7 +81,8 @@ unit_daemon_TESTS := tests/unit/test_config.c tests/unit/test_options.c \
 # These are linked with all layers.
 sim_TESTS := tests/sim/model_plog.c tests/sim/model_groups.c
 fault_TESTS := tests/fault/sweep_store.c tests/fault/sweep_clean.c tests/fault/sweep_topics.c \
-	tests/fault/sweep_broker.c tests/fault/sweep_groups.c tests/fault/same_calls.c
+	tests/fault/sweep_broker.c tests/fault/sweep_groups.c tests/fault/same_calls.c \
+	tests/fault/group_memory.c
 fuzz_TESTS := tests/fuzz/batch.c tests/fuzz/broker_config.c tests/fuzz/checkpoint.c \
 	tests/fuzz/debt.c tests/fuzz/group_config.c tests/fuzz/group_record.c \
 	tests/fuzz/headers.c tests/fuzz/index.c \
@@ -155,7 +157,9 @@ $(call bin,$(2)): $(B)/%: $(B)/%.o $(B)/libtestlib.a $(call archives,$(1))
 endef
 $(foreach l,$(LAYERS),$(if $(unit_$(l)_TESTS),$(eval $(call test_rule,$(l),$(unit_$(l)_TESTS)))))
 world_TESTS := tests/fault/sweep_broker.c tests/fault/sweep_groups.c
-$(eval $(call test_rule,daemon,$(sim_TESTS) $(filter-out $(world_TESTS),$(fault_TESTS))))
+memory_TESTS := tests/fault/group_memory.c
+plain_TESTS := $(sim_TESTS) $(filter-out $(world_TESTS) $(memory_TESTS),$(fault_TESTS))
+$(eval $(call test_rule,daemon,$(plain_TESTS)))
 
 # The same archives, but what they allocate can be refused (tests/lib/simmemory.h).
 ALLOCATES := malloc calloc realloc reallocarray aligned_alloc strdup strndup
@@ -167,6 +171,9 @@ $(B)/world/lib%.a: $(B)/lib%.a
 $(call bin,$(world_TESTS)): $(B)/%: $(B)/%.o $(call obj,$(simworld_SRC) $(simsweep_SRC)) \
 		$(B)/libtestlib.a $(world_archives)
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(call libs,daemon)
+$(call bin,$(memory_TESTS)): $(B)/%: $(B)/%.o $(B)/tests/lib/simmemory.o \
+		$(patsubst %,$(B)/world/lib%.a,$(groups_NEEDS))
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(call libs,groups)
 
 # The binary, with a disk that notes its calls; and the same over a simulated disk and mount.
 $(B)/tests/mount/traced: $(call obj,$(main_SRC) tests/mount/traced.c) $(B)/libtestlib.a \

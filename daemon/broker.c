@@ -469,6 +469,7 @@ int broker_step(struct broker *b)
  * tell. */
 static bool open_some(struct broker *b)
 {
+	int64_t share = b->mono_us - b->request_us < OPEN_QUIET_US ? OPEN_SHARE_BUSY : OPEN_SHARE;
 	struct be_why why;
 	int64_t began_us;
 
@@ -491,7 +492,7 @@ static bool open_some(struct broker *b)
 		if (broker_mono_us() - began_us > OPEN_SLICE_US)
 			break;
 	}
-	b->open_due_us = began_us + OPEN_SHARE * (broker_mono_us() - began_us);
+	b->open_due_us = began_us + share * (broker_mono_us() - began_us);
 	return b->open_serial < b->topic_cnt;
 }
 

@@ -24,9 +24,13 @@ struct topic_map; /* broker_topics.c */
 
 /* Logs that are opened in one tick because nobody has asked for them yet. */
 #define OPEN_BATCH 16
-/* They end at the first that takes the thread beyond this, and it rests for so many times that. */
+/* They end at the first that takes the thread beyond this, and it rests for so many times that:
+ * for more while requests keep coming, but they are opened all the same. */
 #define OPEN_SLICE_US 500
-#define OPEN_SHARE 20
+#define OPEN_SHARE 4
+#define OPEN_SHARE_BUSY 200
+/* Without a request for so long nobody is in a hurry. */
+#define OPEN_QUIET_US 20000
 
 struct broker {
 	const struct broker_options *options; /* borrowed */
@@ -51,6 +55,7 @@ struct broker {
 	/* The clocks as of broker_clock(): once for each round of the loop, since asking costs as
 	 * much as a tenth of an append. */
 	int64_t now_ms, mono_us;
+	int64_t request_us; /* mono: when the last request came */
 	struct histogram appends, fsyncs;
 	uint64_t ticks_start, ticks_per_us; /* of the processor's counter */
 	int64_t ticks_start_us;

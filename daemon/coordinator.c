@@ -108,6 +108,7 @@ static void refresh(struct coord_group *g, const struct metadata_group *mg)
 	g->be.changed_ms = MAX(mg->config_ms, mg->perms_ms);
 	g->be.max_poll_records = set.max_poll_records;
 	g->be.counts_deliveries = set.max_deliveries > 0;
+	g->be.commits_on_read = set.commit == GROUP_ON_READ;
 }
 
 /* What the metadata say is there has to be had: without memory the process stops. */

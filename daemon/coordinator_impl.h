@@ -179,6 +179,9 @@ struct group_offset coord_commit(const struct coordinator *c, const struct coord
 void coord_members_backend(struct backend *ret);
 void coord_on_events(struct coordinator *c, struct coord_group *g);
 void member_free(struct be_member *m);
+/* Whether the caller may do that (bits of one rwx) with the topic, by its supplementary groups too
+ * where its pid is known. Nobody may with an internal one. */
+bool coord_may(const struct be_caller *c, const struct be_topic *t, uint32_t bits);
 /* The caller's member of this group: by its process. NULL: none. */
 struct be_member *coord_member_of(struct coord_group *g, int32_t tgid);
 /* The same, and else the one that it opened `join` for. */

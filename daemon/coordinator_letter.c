@@ -42,6 +42,12 @@ int letter_topic(struct coordinator *c, struct coord_group *g, struct be_topic *
 		return r;
 	}
 	*ret = broker_topic_find(c->b, name);
+	/* The broker writes in the owner's name, or whoever makes a group could write anywhere. */
+	if (*ret && !coord_may(&owner, *ret, 02)) {
+		snprintf(why->text, sizeof(why->text),
+			 "the group's owner may not write to %s, where its dead letters go", name);
+		return -EACCES;
+	}
 	if (*ret)
 		return 0;
 	if (g->asked_for_dlq)
@@ -156,7 +162,7 @@ static uint32_t deliveries_of(const struct coord_group *g, const struct letter *
 {
 	const struct group_offset *o = group_offset_find(g->core, l->from->id, l->partition);
 
-	return o && o->delivered_off == l->intent.offset ? o->delivered_cnt : 0;
+	return o ? group_deliveries(o, l->intent.offset) : 0;
 }
 
 /* Finds the record. -ENODATA: it is not there (any more). */

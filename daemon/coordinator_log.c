@@ -255,10 +255,14 @@ struct group_offset coord_commit(const struct coordinator *c, const struct coord
 				  .metadata = "" };
 
 	memcpy(o.topic_id, p->topic->id, 16);
-	if (now && now->delivered_off >= offset) {
-		o.delivered_off = now->delivered_off;
-		o.delivered_cnt = now->delivered_cnt;
-	}
+	/* Who moves back wants the records again, and not as letters. */
+	if (!now || now->offset > offset)
+		return o;
+	o.delivered_off = now->delivered_off;
+	o.delivered_cnt = now->delivered_cnt;
+	o.run_cnt = now->run_cnt;
+	memcpy(o.runs, now->runs, sizeof(o.runs));
+	group_deliveries_keep(&o, offset, INT64_MAX);
 	return o;
 }
 
@@ -471,12 +475,9 @@ static int lower(struct coordinator *c, struct coord_group *g, const struct grou
 	struct group_offset o = *found;
 	int r;
 
-	if (o.offset <= end && o.delivered_off < end)
+	if (o.offset <= end && (!o.run_cnt || o.runs[o.run_cnt - 1].end <= end))
 		return 0;
-	if (o.delivered_off >= end) {
-		o.delivered_off = -1;
-		o.delivered_cnt = 0;
-	}
+	group_deliveries_keep(&o, 0, end);
 	if (o.offset > end) {
 		LOG_AT(LOG_WARN, g->be.name, 0,
 		       "the committed offset %lld of %s %u is behind the end of its log, which "

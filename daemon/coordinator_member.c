@@ -53,25 +53,36 @@ static int member_new(struct coord_group *g, const struct be_caller *caller, voi
 	return 0;
 }
 
-/* Whether the member's process may do that (bits of one rwx) with something of this owner. */
-static bool may(const struct be_member *m, uint32_t uid, uint32_t gid, uint32_t mode, uint32_t bits)
+/* Whether a process may do that (bits of one rwx) with something of this owner. */
+static bool may(const struct be_caller *c, const uint32_t *gids, unsigned gid_cnt,
+		const struct be_perm *on, uint32_t bits)
 {
-	bool is_of_group = m->caller.gid == gid;
+	bool is_of_group = c->gid == on->gid;
 
-	if (!m->caller.uid)
+	if (!c->uid)
 		return true;
-	if (m->caller.uid == uid)
-		return (mode >> 6 & bits) == bits;
-	for (unsigned i = 0; i < m->gid_cnt; i++)
-		is_of_group |= m->gids[i] == gid;
-	return ((is_of_group ? mode >> 3 : mode) & bits) == bits;
+	if (c->uid == on->uid)
+		return (on->mode >> 6 & bits) == bits;
+	for (unsigned i = 0; i < gid_cnt; i++)
+		is_of_group |= gids[i] == on->gid;
+	return ((is_of_group ? on->mode >> 3 : on->mode) & bits) == bits;
+}
+
+bool coord_may(const struct be_caller *c, const struct be_topic *t, uint32_t bits)
+{
+	struct be_perm on = { .uid = t->uid, .gid = t->gid, .mode = t->mode };
+	uint32_t gids[CALLER_GROUP_MAX];
+	unsigned cnt = c->uid && c->pid ? session_groups(c->pid, gids, CALLER_GROUP_MAX) : 0;
+
+	return !t->internal && may(c, gids, cnt, &on, bits);
 }
 
 static int check_group(const struct be_member *m, struct be_why *why)
 {
 	const struct be_group *g = &m->g->be;
+	struct be_perm on = { .uid = g->uid, .gid = g->gid, .mode = g->mode };
 
-	if (may(m, g->uid, g->gid, g->mode, 06))
+	if (may(&m->caller, m->gids, m->gid_cnt, &on, 06))
 		return 0;
 	snprintf(why->text, sizeof(why->text),
 		 "joining a group needs to read and write it, and its mode is %03o",
@@ -81,7 +92,9 @@ static int check_group(const struct be_member *m, struct be_why *why)
 
 static int check_topic(const struct be_member *m, const struct be_topic *t, struct be_why *why)
 {
-	if (t->internal || !may(m, t->uid, t->gid, t->mode, 04)) {
+	struct be_perm on = { .uid = t->uid, .gid = t->gid, .mode = t->mode };
+
+	if (t->internal || !may(&m->caller, m->gids, m->gid_cnt, &on, 04)) {
 		snprintf(why->text, sizeof(why->text), "the topic %s may not be read", t->name);
 		return -EACCES;
 	}
@@ -116,6 +129,9 @@ static int join(struct coordinator *c, struct be_member *m, struct group_join *j
 	coord_touch(c, m->g);
 	/* A fenced holder of the same instance hears of it at once. */
 	coord_on_events(c, m->g);
+	/* The end that it begins at is that of now, not that of the end of the round. */
+	if (group_settings(m->g->core)->reset == GROUP_LATEST && coord_settle(c, m->g))
+		coord_touch(c, m->g);
 	return 0;
 }
 
@@ -339,6 +355,37 @@ static void tell_shares(struct coordinator *c, struct be_member *m)
 	m->share_cnt = m->share_cap = n;
 }
 
+/*
+ * auto.offset.reset=latest: a partition that nobody has committed in begins at the end of this
+ * moment, and that is committed. Resolved at its first read it would pass over what was written
+ * since; and who dies before his first commit must not make his successor begin later. What cannot
+ * be opened or written now is resolved at the first read, which says why it cannot be.
+ */
+static void begin_at_end(struct coordinator *c, struct be_member *m)
+{
+	struct group_offset *offsets;
+	struct be_why why;
+	uint32_t cnt = 0;
+	int r;
+
+	if (group_settings(m->g->core)->reset != GROUP_LATEST || !m->share_cnt)
+		return;
+	offsets = malloc(m->share_cnt * sizeof(*offsets));
+	for (unsigned i = 0; offsets && i < m->share_cnt; i++) {
+		struct be_partition *p = m->shares[i].part;
+		const struct group_offset *o =
+			group_offset_find(m->g->core, p->topic->id, p->number);
+
+		if ((!o || o->offset < 0) && !broker_open_log(c->b, p, &why))
+			offsets[cnt++] = coord_commit(c, m->g, p, p->log->next_offset);
+	}
+	r = cnt ? coord_write_offsets(c, m->g, offsets, cnt) : 0;
+	if (r)
+		LOG_AT(LOG_WARN, m->g->be.name, r, "where %u partitions begin is not committed",
+		       cnt);
+	free(offsets);
+}
+
 void coord_on_events(struct coordinator *c, struct coord_group *g)
 {
 	struct group_event ev;
@@ -349,8 +396,8 @@ void coord_on_events(struct coordinator *c, struct coord_group *g)
 
 		switch (ev.kind) {
 		case GROUP_EVENT_ASSIGNED:
-			if (m->is_stream)
-				tell_shares(c, m);
+			tell_shares(c, m);
+			begin_at_end(c, m);
 			break;
 		case GROUP_EVENT_EXPELLED:
 		case GROUP_EVENT_FENCED:
@@ -670,7 +717,8 @@ static int deliver(void *ctx, struct be_member *m, struct be_partition *p, int64
 		o.commit_ms = c->b->now_ms;
 		return coord_write_offsets(c, m->g, &o, 1);
 	}
-	snprintf(reason, sizeof(reason), "delivered %u times without a commit", o.delivered_cnt);
+	snprintf(reason, sizeof(reason), "delivered %u times without a commit",
+		 group_deliveries(&o, off));
 	r = letter_begin(c, m->g, p, off, reason, 0, why);
 	if (r != -EBUSY)
 		return r;

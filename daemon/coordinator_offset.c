@@ -22,9 +22,9 @@ static void pending_fini(struct pending *p)
 	free(p->parts);
 }
 
+/* l is NULL for a seek: who seeks wants the records given, and not set aside. */
 static int pending_put(struct coordinator *c, struct coord_group *g, struct pending *p,
-		       struct be_partition *part, int64_t offset, const char *metadata,
-		       size_t metadata_len)
+		       struct be_partition *part, int64_t offset, const struct commit_line *l)
 {
 	struct group_offset *o = NULL;
 
@@ -51,9 +51,12 @@ static int pending_put(struct coordinator *c, struct coord_group *g, struct pend
 		o = &p->offsets[p->cnt++];
 	}
 	*o = coord_commit(c, g, part, offset);
-	if (metadata_len)
-		o->metadata = metadata;
-	o->metadata_len = (uint32_t)metadata_len;
+	if (!l)
+		group_deliveries_keep(o, 0, 0);
+	if (!l || !l->metadata_len)
+		return 0;
+	o->metadata = l->metadata;
+	o->metadata_len = (uint32_t)l->metadata_len;
 	return 0;
 }
 
@@ -119,7 +122,7 @@ static int put_commit(struct coordinator *c, struct coord_group *g, struct be_me
 		snprintf(why->text, sizeof(why->text), "%s", sentence);
 		return r;
 	}
-	return pending_put(c, g, p, part, l->offset, l->metadata, l->metadata_len);
+	return pending_put(c, g, p, part, l->offset, l);
 }
 
 static int store_pending(struct coordinator *c, struct coord_group *g, struct pending *p,
@@ -195,7 +198,7 @@ static int put_seek(struct coordinator *c, struct coord_group *g, struct be_topi
 		r = consume_position(part->log, pos, &off);
 	if (!r)
 		r = check_end(part, off, why);
-	return r ? r : pending_put(c, g, p, part, off, "", 0);
+	return r ? r : pending_put(c, g, p, part, off, NULL);
 }
 
 static int seek_line(struct coordinator *c, struct coord_group *g, struct be_member *self,
@@ -265,7 +268,8 @@ static int write_seek(struct coordinator *c, struct coord_group *g, struct be_me
 
 /* Everything that can be said before the first letter is written. */
 static int check_reject(struct coordinator *c, struct coord_group *g, struct be_member *self,
-			const struct reject_line *l, struct be_partition **ret, struct be_why *why)
+			const struct be_caller *caller, const struct reject_line *l,
+			struct be_partition **ret, struct be_why *why)
 {
 	const struct group_offset *o;
 	struct group_who who = who_of(g, self);
@@ -274,6 +278,11 @@ static int check_reject(struct coordinator *c, struct coord_group *g, struct be_
 
 	if (r)
 		return r;
+	/* A letter is a copy, which others may read. */
+	if (!coord_may(caller, (*ret)->topic, 04)) {
+		snprintf(why->text, sizeof(why->text), "the topic %s may not be read", l->topic);
+		return -EACCES;
+	}
 	if (l->offset >= (*ret)->log->next_offset || l->offset < (*ret)->log->start_offset) {
 		snprintf(why->text, sizeof(why->text), "%s %u has no record at offset %lld",
 			 l->topic, l->partition, (long long)l->offset);
@@ -331,7 +340,7 @@ static int write_reject(struct coordinator *c, struct coord_group *g, struct be_
 		snprintf(why->text, sizeof(why->text), "%s", sentence);
 		return r;
 	}
-	r = check_reject(c, g, self, &l, &p, why);
+	r = check_reject(c, g, self, caller, &l, &p, why);
 	if (!r && letter_is_under_way(c, g, p))
 		r = -EAGAIN;
 	if (!r)

@@ -290,6 +290,7 @@ static int sleep_until(struct server *s, int64_t deadline, bool *ret_stop)
 static int serve(struct server *s)
 {
 	unsigned spins = 0, cnt;
+	int64_t deadline, left;
 	bool stop = false;
 	int r = 0;
 
@@ -310,9 +311,12 @@ static int serve(struct server *s)
 		    mono_ms(s) - s->looked_ms < SIGNAL_MS)
 			continue;
 		/* What the last requests left to be done has a time now. */
+		left = cnt ? 0 : fs_idle(&s->fs);
 		if (!cnt)
 			round_tick(&s->round);
-		r = sleep_until(s, cnt || fs_has_more(&s->fs) ? 0 : s->round.deadline_ms, &stop);
+		deadline = left < INT64_MAX ? MIN(s->round.deadline_ms, mono_ms(s) + left)
+					    : s->round.deadline_ms;
+		r = sleep_until(s, cnt || fs_has_more(&s->fs) ? 0 : deadline, &stop);
 		if (r)
 			break;
 		broker_clock(&s->broker);

@@ -167,6 +167,8 @@ static void put_store(struct broker *b, struct buf *out)
 	put_one(out, "topicfs_checkpoints", "counter", "", "Checkpoints written.", st.checkpoints);
 	put_one(out, "topicfs_segments_deleted", "counter", "", "Segments that retention removed.",
 		st.segments_deleted);
+	put_one(out, "topicfs_segments_cleaned", "counter", "",
+		"Segments of compacted logs that were written anew.", st.segments_cleaned);
 	put_one(out, "topicfs_recovery_put_back_bytes", "gauge", "bytes",
 		"Bytes that the last start put back from the journal.", st.put_back_bytes);
 	put_one(out, "topicfs_recovery_cut_bytes", "gauge", "bytes",

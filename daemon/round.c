@@ -24,6 +24,8 @@ int round_turn(struct round *r, unsigned *ret_cnt)
 		++*ret_cnt;
 		r->fs->disk->round++; /* the request before holds no descriptor */
 	}
+	if (*ret_cnt)
+		b->request_us = b->mono_us;
 	*ret_cnt += fs_step(r->fs);
 	if (*ret_cnt || r->has_finished(r->ctx) || store_has_event(b->store)) {
 		err = broker_step(b);

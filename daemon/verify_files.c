@@ -58,6 +58,8 @@ static int check_journal(struct verify *v)
 	}
 	r = disk_fstat(v->o.lower, v->o.lock_fd, &st);
 	blocks = r ? 0 : journal_block_cnt(st.size);
+	if (!r && !blocks && st.size)
+		verify_fault(v, "journal", st.size, "the file is shorter than any journal");
 	if (r || !blocks)
 		return r;
 	r = disk_read_full(v->o.lower, v->o.lock_fd, heads, sizeof(heads), 0);

@@ -75,6 +75,7 @@ struct be_group {
 	int64_t created_ms, changed_ms;
 	int64_t max_poll_records; /* 0: no limit */
 	bool counts_deliveries;	  /* max.deliveries is set: one read gives one record */
+	bool commits_on_read;
 	bool deleted;
 	unsigned refs;
 };
@@ -243,6 +244,8 @@ struct backend {
 	int (*member_deliver)(void *ctx, struct be_member *m, struct be_partition *p, int64_t off,
 			      struct be_why *why);
 	/* Records before off are given now (before the answer). An error of `on-read`: not given.
+	 * Where it does not commit, off may be larger than that, and is told again when it is
+	 * known.
 	 */
 	int (*member_given)(void *ctx, struct be_member *m, struct be_partition *p, int64_t off,
 			    struct be_why *why);

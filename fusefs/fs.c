@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* A reader that is fast comes to a batch's end sooner: what is owed then is known for nothing. */
+#define VAGUE_MS 20
+
 void topic_ref(struct be_topic *t)
 {
 	if (t)
@@ -137,8 +140,12 @@ void fs_wake_list(struct fs *fs, struct list *waiting)
 		} else {
 			struct parked *p = CONTAINER_OF(w, struct parked, wait);
 
-			ASSERT(p->magic == PARKED_MAGIC && p->kind == PARK_DATA);
-			consume_read(fs, p->req, p->h, p->size, p->off, p->flags, p);
+			ASSERT(p->magic == PARKED_MAGIC &&
+			       (p->kind == PARK_DATA || p->kind == PARK_OPEN));
+			if (p->kind == PARK_OPEN)
+				ops_open_again(fs, p);
+			else
+				consume_read(fs, p->req, p->h, p->size, p->off, p->flags, p);
 		}
 	}
 }
@@ -182,6 +189,19 @@ void fs_on_group_deleted(struct fs *fs, struct be_group *g)
 bool fs_has_more(const struct fs *fs)
 {
 	return !list_is_empty(&fs->again);
+}
+
+int64_t fs_idle(struct fs *fs)
+{
+	int64_t left;
+
+	if (list_is_empty(&fs->vague))
+		return INT64_MAX;
+	left = fs->vague_ms + VAGUE_MS - fs->be.now_ms(fs->be.ctx);
+	if (left > 0 && left <= VAGUE_MS)
+		return left;
+	member_flush_all(fs);
+	return 0;
 }
 
 bool fs_step(struct fs *fs)
@@ -272,6 +292,7 @@ void fs_on_done(struct fs *fs, uint64_t token, int err, const struct be_why *why
 		break;
 	case PARK_DATA:
 	case PARK_LOCK:
+	case PARK_OPEN:
 		ASSERT(!"no token is given for these");
 	}
 }
@@ -311,6 +332,15 @@ void fs_shutdown(struct fs *fs)
 	fs->ends = true;
 	LIST_FOREACH_SAFE(pos, tmp, &fs->handles)
 		shutdown_handle(fs, LIST_ENTRY(pos, struct handle, link));
+	LIST_FOREACH_SAFE(pos, tmp, &fs->changes) {
+		struct parked *p = LIST_ENTRY(pos, struct parked, link);
+
+		if (p->kind != PARK_OPEN)
+			continue;
+		fuse_reply_err(p->req, ENOTCONN);
+		p->req = NULL;
+		unpark(fs, p);
+	}
 }
 
 int fs_init(struct fs *fs, const struct backend *be, struct disk *disk)
@@ -320,6 +350,7 @@ int fs_init(struct fs *fs, const struct backend *be, struct disk *disk)
 	list_init(&fs->changes);
 	list_init(&fs->listings);
 	list_init(&fs->again);
+	list_init(&fs->vague);
 	list_init(&fs->free_parked);
 	fs->born_ms = be->now_ms(be->ctx);
 	fs->scratch = malloc(SCRATCH_LEN);

@@ -184,7 +184,7 @@ struct handle {
 	struct list parked; /* this handle's parked requests */
 };
 
-enum park_kind { PARK_DATA, PARK_WARM, PARK_SYNC, PARK_CHANGE, PARK_LOCK };
+enum park_kind { PARK_DATA, PARK_WARM, PARK_SYNC, PARK_CHANGE, PARK_LOCK, PARK_OPEN };
 
 struct parked {
 	struct waiter wait; /* first: wakers see this */
@@ -200,7 +200,7 @@ struct parked {
 	unsigned tries;
 	int err;
 	bool is_write;
-	/* PARK_CHANGE: */
+	/* PARK_CHANGE, and nodeid of PARK_OPEN: */
 	bool is_mkdir;
 	bool syncs; /* a write to a group's file, by O_SYNC: then what it changed is made stable */
 	char name[NODE_NAME_MAX + 1];
@@ -229,7 +229,9 @@ struct fs {
 	struct errors *errors;
 	struct lock_table *locks;
 	struct list handles, changes, listings;
-	struct list again; /* reads that are not done, but gave the others a turn */
+	struct list vague; /* streams that owe the broker an offset: member.h */
+	int64_t vague_ms;  /* since when */
+	struct list again; /* reads and opens that are not done, but gave the others a turn */
 	struct node **node_chunks;
 	uint32_t node_cnt, node_cap, node_free, node_gen;
 	uint64_t shared_nodes[SHARED_NODE_CNT]; /* node ids by the hash of topic and name */
@@ -302,6 +304,9 @@ void fs_wake_list(struct fs *fs, struct list *waiting);
 bool fs_step(struct fs *fs);
 /* Whether fs_step() has something to do. */
 bool fs_has_more(const struct fs *fs);
+/* Nothing else is to be done for a moment. Returns in how many ms the next round is due at the
+ * latest, INT64_MAX where none is; 0: something was done that others may have to go on with. */
+int64_t fs_idle(struct fs *fs);
 /* A token came back. why may be NULL. */
 void fs_on_done(struct fs *fs, uint64_t token, int err, const struct be_why *why);
 /* The topic is gone: its waiting readers are answered with ESTALE. */
@@ -407,6 +412,8 @@ void ops_mkdir_done(struct fs *fs, struct parked *p);
 /* Puts an entry into a directory's listing. */
 struct listing;
 void ops_list_name(fuse_req_t req, struct listing *l, const char *name, uint64_t ino, bool dir);
+/* Goes on with an open that gave the others a turn; p is answered, or waits for its next one. */
+void ops_open_again(struct fs *fs, struct parked *p);
 /* Directories that are open still. */
 void ops_free_listings(struct fs *fs);
 

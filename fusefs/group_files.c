@@ -64,6 +64,7 @@ void group_write(struct fs *fs, fuse_req_t req, fuse_ino_t ino, struct handle *h
 	p->is_write = true;
 	p->size = len;
 	p->nodeid = ino;
+	member_flush_all(fs);
 	fs_caller(req, &c);
 	if (h->kind == NODE_GROUP_CONFIG) {
 		r = fs->be.group_config(fs->be.ctx, h->group, &c, data, len, token, &why);

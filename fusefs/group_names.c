@@ -10,6 +10,7 @@
 #include "fusefs/group.h"
 
 #include "daemon/base/name.h"
+#include "fusefs/member.h"
 #include "fusefs/session.h"
 
 #include <errno.h>
@@ -214,6 +215,7 @@ void group_list(fuse_req_t req, struct listing *l, const struct where *w)
 {
 	struct fs *fs = fs_of(req);
 
+	member_flush_all(fs);
 	switch (w->kind) {
 	case NODE_GROUPS:
 		list_groups(fs, req, l);

@@ -17,6 +17,8 @@ int member_open(struct fs *fs, struct handle *h, const struct be_caller *c, stru
 	h->stream = calloc(1, sizeof(*h->stream));
 	if (!h->stream)
 		return -ENOMEM;
+	h->stream->h = h;
+	list_init(&h->stream->vague);
 	return fs->be.member_open(fs->be.ctx, h->group, topic, c, h, &h->member, why);
 }
 
@@ -36,6 +38,9 @@ void member_close(struct fs *fs, struct handle *h)
 	struct give *half;
 
 	if (s) {
+		if (h->member)
+			member_flush(fs, h);
+		list_remove(&s->vague);
 		lose_all(fs, s);
 		while (s->span_cnt)
 			span_drop_last(fs, s);
@@ -262,16 +267,13 @@ int member_give(struct take *t, struct give *g, int64_t off, int64_t to)
 		if (r)
 			return r == -ENOMSG ? 1 : r;
 	}
-	r = be->member_given(be->ctx, h->member, g->part, to, &t->why);
-	if (!r)
-		g->part->records_out += (uint64_t)(to - off);
-	return r;
+	return be->member_given(be->ctx, h->member, g->part, to, &t->why);
 }
 
 int member_overtaken(struct take *t, struct give *g)
 {
 	g->next = g->part->log->start_offset;
-	g->has_pos = false;
+	g->has_pos = g->is_vague = g->has_dealt = false;
 	snprintf(t->why.text, sizeof(t->why.text),
 		 "retention removed records of partition %u that were not read yet; the next read "
 		 "goes on at the oldest one",
@@ -291,7 +293,24 @@ static int position(struct fs *fs, struct handle *h, struct give *g, struct be_w
 	if (!r)
 		r = fs->be.member_position(fs->be.ctx, h->member, g->part, &g->next, why);
 	g->positioned = !r || r == -ESTALE;
+	if (g->positioned)
+		g->told = g->counted = g->next;
 	return r;
+}
+
+static bool is_overtaken(const struct give *g)
+{
+	const struct plog *log = g->part->log;
+
+	return g->is_vague ? g->pos < log->start_pos : g->next < log->start_offset;
+}
+
+/* Whether a partition whose position is known has something to give. */
+static bool has_next(const struct give *g)
+{
+	const struct plog *log = g->part->log;
+
+	return g->is_vague ? g->pos < log->end_pos : g->next < log->next_offset;
 }
 
 /* The partition that is next with something to give. -ENOMSG: none has. */
@@ -309,9 +328,9 @@ static int pick(struct take *t, struct give **ret)
 		r = position(t->fs, t->h, g, &t->why);
 		if (r)
 			return r;
-		if (g->next < g->part->log->start_offset)
+		if (is_overtaken(g))
 			return member_overtaken(t, g);
-		if (g->next < g->part->log->next_offset) {
+		if (has_next(g)) {
 			s->turn = i + 1;
 			*ret = g;
 			return 0;
@@ -337,9 +356,15 @@ static int serve_new(struct take *t)
 	struct give *g;
 	int r;
 
-	if (s->half)
+	/* Of a topic that is gone reconcile() says so, for the record that was begun too. */
+	if (s->half && !(s->half->held && s->half->part->topic->deleted))
 		return lines_half(t);
 	r = reconcile(t->fs, t->h);
+	/* What is leaving is handed over when all of it is told. */
+	for (unsigned i = 0; !r && i < s->held_cnt; i++) {
+		if (s->held[i]->leaving && s->held[i]->has_dealt)
+			member_flush(t->fs, t->h);
+	}
 	if (!r && s->due)
 		return due(t);
 	while (!r) {
@@ -428,7 +453,6 @@ void member_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, u
 static bool has_more(struct fs *fs, struct handle *h, struct give *g)
 {
 	struct stream *s = h->stream;
-	int64_t next;
 	int r;
 
 	if (g->leaving || g->part->topic->deleted)
@@ -438,8 +462,7 @@ static bool has_more(struct fs *fs, struct handle *h, struct give *g)
 		s->due = r;
 	if (r)
 		return true;
-	next = g->seek_to >= 0 ? g->seek_to : g->next;
-	return next < g->part->log->next_offset;
+	return g->seek_to >= 0 ? g->seek_to < g->part->log->next_offset : has_next(g);
 }
 
 bool member_ready(struct fs *fs, struct handle *h)

@@ -17,6 +17,13 @@
  * most. An answer ends at the end of a record, but where one is longer than the answer: the next
  * reads give the rest of it, whatever has become of the partition.
  *
+ * To the record, but late. An answer that ends within a batch of plain lines is cut at a newline,
+ * and which record that is would cost as much again as the answer: it is not asked. The give is
+ * *vague* then; what was read on from there is told as far as it is known, and the rest before
+ * anybody looks at the group, when the partition or the file is given up, and when the broker has
+ * nothing else to do (member_flush()). So only the broker's own death loses it, and what was dealt
+ * with of that batch is given again.
+ *
  * A *give* is a partition that the stream holds; after it is lost it lives on while spans name it.
  */
 #ifndef TOPICFS_FUSEFS_MEMBER_H
@@ -31,10 +38,14 @@ struct give {
 	uint64_t since;		   /* see struct be_share */
 	bool held, leaving, seen;
 	bool positioned, has_pos;
-	int64_t next;	 /* the record that is given next; where positioned */
-	uint64_t pos;	 /* its position in the plain file; where has_pos */
+	bool is_vague;	/* the next record is that at pos, and `next` is that or one before */
+	bool has_dealt; /* what ends at or before dealt_pos is dealt with, and was not told */
+	int64_t next;	/* the record that is given next; where positioned */
+	uint64_t pos;	/* its position in the plain file; where has_pos */
+	uint64_t dealt_pos;
+	int64_t counted; /* up to where records_out has it */
 	int64_t seek_to; /* the owner has sought: where it goes on at the next read; -1: not */
-	int64_t told;	 /* what member_dealt() was told last; -1: nothing */
+	int64_t told;	 /* where it began, or what member_dealt() was told last */
 	uint32_t spans;	 /* how many name it */
 };
 
@@ -42,13 +53,16 @@ struct span {
 	uint64_t start, end; /* in the stream */
 	struct give *g;
 	int64_t from, to; /* records; of one that is not given to its end `to` is `from` */
-	bool is_void;	  /* sought away: being read on says nothing of it */
+	bool is_from_vague, is_vague; /* `from`, `to` are those or earlier ones */
+	bool is_void;		      /* sought away: being read on says nothing of it */
 	/* lines: */
 	uint64_t plain; /* position of its begin in the plain file */
 	struct segment *seg;
 };
 
 struct stream {
+	struct list vague; /* fs->vague: gives have_dealt */
+	struct handle *h;
 	struct give **held; /* held_cnt, in the order of the member's shares */
 	struct be_share *shares;
 	unsigned held_cnt, share_cap;
@@ -80,6 +94,9 @@ MUST_CHECK int member_open(struct fs *fs, struct handle *h, const struct be_call
 			   struct be_why *why);
 /* Leaves, also of a `join`. Harmless where nothing was joined. */
 void member_close(struct fs *fs, struct handle *h);
+/* Tells the broker to the record what has been dealt with. */
+void member_flush(struct fs *fs, struct handle *h);
+void member_flush_all(struct fs *fs);
 /* One READ of a stream; answers or parks. */
 void member_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, uint64_t off,
 		 unsigned flags, struct parked *p);
@@ -108,6 +125,8 @@ void span_deal(struct fs *fs, struct handle *h, uint64_t off);
 /* What lies behind off is void: its partitions go back. */
 void span_seek(struct fs *fs, struct handle *h, uint64_t off);
 void give_lost(struct give *g);
+/* Learns which record a vague give is at. */
+MUST_CHECK int give_resolve(struct give *g);
 /* Frees it where nobody names it any more. */
 void give_unref(struct fs *fs, struct stream *s, struct give *g);
 

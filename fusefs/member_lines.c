@@ -4,11 +4,15 @@
  */
 #include "fusefs/member.h"
 
+#include "daemon/base/hash.h"
 #include "daemon/base/log.h"
 #include "daemon/store/segment.h"
 
 #include <errno.h>
 #include <stdio.h>
+
+/* So much of a long answer's end is looked at for a newline. */
+#define PEEK_LEN (4 * KIB)
 
 /* An answer to be: what is gathered, and which records it is. */
 struct piece {
@@ -16,10 +20,13 @@ struct piece {
 	struct give *g;
 	struct plog *log;
 	uint64_t pos, end;  /* in the plain file */
-	uint64_t limit_pos; /* no more than up to here */
 	int64_t off, to;    /* records; `to` is behind the last one */
+	int64_t given;	    /* the same, or behind the batch where is_vague */
+	uint64_t limit_pos; /* no more than up to here */
 	int64_t limit_off;  /* the record at limit_pos */
+	uint64_t half_end;  /* is_half: of the record */
 	bool is_half, is_copied;
+	bool is_vague; /* the record at `end` is `to` or a later one */
 };
 
 static int fault(struct take *t, const struct give *g, int r)
@@ -71,18 +78,26 @@ static void put_spans(struct take *t, const struct piece *pc, int64_t from, int6
 				   .g = pc->g,
 				   .from = from,
 				   .to = to,
+				   .is_from_vague = pc->g->is_vague,
 				   .plain = plain,
 				   .seg = e->seg };
 
 		/* Between two of them a record ends, or it is all one record. */
 		if (i + 1 < pc->a.cnt && plog_pos_to_offset(pc->log, plain + e->len, &sp.to))
 			sp.to = from;
+		sp.is_vague = i + 1 == pc->a.cnt && pc->is_vague;
 		span_put(t->h->stream, &sp);
 		from = sp.to;
 		plain += e->len;
 		at += e->len;
 	}
 	pc->g->part->bytes_out += pc->a.len;
+}
+
+/* Whether the answer's records have to be known one by one. */
+static bool is_exact(const struct handle *h)
+{
+	return member_limit(h) || h->group->commits_on_read;
 }
 
 static int find_limit(struct take *t, struct piece *pc)
@@ -102,6 +117,8 @@ static int find_next(struct take *t, struct piece *pc)
 	struct give *g = pc->g;
 	int r = g->has_pos ? 0 : plog_offset_to_pos(pc->log, g->next, &g->pos);
 
+	if (!r && is_exact(t->h))
+		r = give_resolve(g);
 	/* A delivery is counted for a record that is there. */
 	if (!r && t->h->group->counts_deliveries)
 		r = plog_pos_to_offset(pc->log, g->pos, &g->next);
@@ -110,44 +127,104 @@ static int find_next(struct take *t, struct piece *pc)
 	g->has_pos = true;
 	pc->pos = g->pos;
 	pc->off = g->next;
-	return g->next < pc->log->next_offset ? find_limit(t, pc) : 1;
+	return g->pos < pc->log->end_pos ? find_limit(t, pc) : 1;
 }
 
 /* The end of a record that is longer than the answer. */
-static int find_half_end(struct piece *pc, uint64_t *ret_end)
+static int find_half_end(struct piece *pc)
 {
 	const struct batch *b;
 	int64_t i;
-	int r = plog_batch(pc->log, pc->off, &b);
+	int r = give_resolve(pc->g);
 
+	pc->off = pc->g->next;
+	if (!r)
+		r = plog_batch(pc->log, pc->off, &b);
 	if (r)
 		return r;
 	i = MAX(pc->off - b->head.base_offset, 0);
-	*ret_end = b->head.plain_pos + b->value_pos[i + 1];
+	pc->half_end = b->head.plain_pos + b->value_pos[i + 1];
 	pc->off = b->head.base_offset + i;
-	pc->to = pc->off + 1;
+	pc->given = pc->to = pc->off + 1;
+	pc->is_half = true;
+	return 0;
+}
+
+/* Looks for the last newline in the bytes of the answer from `skip` on that are in memory, which
+ * are its last len. Returns how many bytes of the answer end with it; 0: there is none. */
+static size_t last_line(const struct piece *pc, const uint8_t *bytes, size_t len, size_t skip)
+{
+	size_t first = pc->a.len - len;
+	const uint8_t *nl;
+
+	if (skip > first) {
+		bytes += skip - first;
+		len -= skip - first;
+		first = skip;
+	}
+	nl = memrchr(bytes, '\n', len);
+	return nl ? first + (size_t)(nl - bytes) + 1 : 0;
+}
+
+/* The answer ends within a batch of lines: at a newline. Short answers are read anyhow, so that
+ * their records are counted; of long ones only the end is looked at. */
+static int cut_lines(struct take *t, struct piece *pc, const struct plog_cut *c)
+{
+	struct answer *a = &pc->a;
+	size_t skip = (size_t)(c->pos - pc->pos), len = 0, n = MIN(a->len - skip, PEEK_LEN);
+	bool is_known = c->pos > pc->pos || !pc->g->is_vague;
+	struct plog_extent e = a->extents[a->cnt - 1];
+	int r = 0;
+
+	if (!is_exact(t->h) && !answer_is_short(t->fs, a) && n <= e.len) {
+		e.file_pos += e.len - n;
+		e.len = n;
+		r = plog_extent_read(pc->log, &e, t->fs->scratch);
+		if (r)
+			return r;
+		len = last_line(pc, t->fs->scratch, n, skip);
+		is_known = false;
+	}
+	if (!len) {
+		is_known = c->pos > pc->pos || !pc->g->is_vague;
+		r = answer_copy(t->fs, a);
+		if (r)
+			return r;
+		len = last_line(pc, t->fs->scratch, a->len, skip);
+	}
+	pc->to = c->off;
+	if (!len) /* no line ends in it: cut where the batch begins, or it is a half */
+		len = skip;
+	else if (is_known)
+		pc->to += (int64_t)hash_newline_cnt(t->fs->scratch + skip, len - skip);
+	pc->is_vague = !is_known && len > skip;
+	pc->given = pc->is_vague ? c->end_off : pc->to;
+	if (!len)
+		return find_half_end(pc);
+	answer_cut(a, len);
 	return 0;
 }
 
 /* Cuts what was gathered at the end of a record. */
-static int cut(struct piece *pc, uint64_t *ret_half_end)
+static int cut(struct take *t, struct piece *pc)
 {
+	uint64_t end = pc->pos + pc->a.len;
+	struct plog_cut c;
 	int r;
 
-	pc->end = pc->pos + pc->a.len;
-	if (pc->end == pc->limit_pos) {
-		pc->to = pc->limit_off;
+	if (end == pc->limit_pos) {
+		pc->given = pc->to = pc->limit_off;
 		return 0;
 	}
-	r = plog_cut(pc->log, pc->pos, pc->off, pc->end, &pc->end, &pc->to);
+	r = plog_cut(pc->log, pc->pos, pc->off, end, &c);
 	if (r)
 		return r;
-	pc->is_half = pc->end == pc->pos;
-	if (pc->is_half) {
-		pc->end += pc->a.len;
-		return find_half_end(pc, ret_half_end);
-	}
-	answer_cut(&pc->a, (size_t)(pc->end - pc->pos));
+	if (c.is_lines)
+		return cut_lines(t, pc, &c);
+	if (c.pos == pc->pos)
+		return find_half_end(pc);
+	pc->given = pc->to = c.off;
+	answer_cut(&pc->a, (size_t)(c.pos - pc->pos));
 	return 0;
 }
 
@@ -160,6 +237,7 @@ static int pass_gap(struct take *t, struct piece *pc, int r, uint64_t next)
 		return member_overtaken(t, g);
 	if (r == -ENODATA) {
 		g->next = pc->log->next_offset;
+		g->is_vague = false;
 		return 1;
 	}
 	if (r != -ENXIO)
@@ -168,29 +246,43 @@ static int pass_gap(struct take *t, struct piece *pc, int r, uint64_t next)
 	if (r)
 		return fault(t, g, r);
 	g->pos = next;
+	g->is_vague = false;
 	return 1;
+}
+
+static void count(struct give *g, int64_t to)
+{
+	if (to > g->counted) {
+		g->part->records_out += (uint64_t)(to - g->counted);
+		g->counted = to;
+	}
 }
 
 int lines_give(struct take *t, struct give *g)
 {
 	struct piece pc = { .g = g, .log = g->part->log };
 	struct stream *s = t->h->stream;
-	uint64_t next = 0, half_end = 0;
+	uint64_t next = 0;
 	int r = find_next(t, &pc);
 
+	if (r > 0) { /* what remains has no bytes */
+		g->next = pc.log->next_offset;
+		g->is_vague = false;
+	}
 	if (r)
 		return fault(t, g, r);
 	r = gather(&pc.a, pc.log, pc.pos, pc.limit_pos, t->size, &next);
 	if (r)
 		return pass_gap(t, &pc, r, next);
-	r = cut(&pc, &half_end);
+	r = cut(t, &pc);
+	pc.end = pc.pos + pc.a.len;
 	if (!r)
 		r = prepare(t, &pc.a, pc.log, pc.end, &pc.is_copied);
 	if (!r)
 		r = span_reserve(s, pc.a.cnt);
 	if (r)
 		return fault(t, g, r);
-	r = member_give(t, g, pc.off, pc.to);
+	r = member_give(t, g, pc.off, pc.given);
 	if (r > 0) { /* set aside: limit_off is the one behind it */
 		g->next = pc.limit_off;
 		g->pos = pc.limit_pos;
@@ -198,13 +290,15 @@ int lines_give(struct take *t, struct give *g)
 	if (r)
 		return r;
 	put_spans(t, &pc, pc.off, pc.is_half ? pc.off : pc.to);
+	count(g, pc.to);
 	g->next = pc.to;
 	g->pos = pc.end;
+	g->is_vague = pc.is_vague;
 	if (pc.is_half) {
 		s->half = g;
 		s->half_off = pc.off;
 		s->half_pos = pc.end;
-		g->pos = s->half_end = half_end;
+		g->pos = s->half_end = pc.half_end;
 	}
 	reply(t, &pc.a, pc.is_copied);
 	return 0;

@@ -49,8 +49,8 @@ static bool goes_on(const struct span *last, const struct span *sp)
 {
 	return sp->seg && last->g == sp->g && last->seg == sp->seg && !last->is_void &&
 	       last->end == sp->start && last->plain + (last->end - last->start) == sp->plain &&
-	       last->to == sp->from && last->to > last->from && sp->to > sp->from &&
-	       sp->end - last->start <= SPAN_JOIN_MAX;
+	       !last->is_vague && !sp->is_from_vague && !sp->is_vague && last->to == sp->from &&
+	       last->to > last->from && sp->to > sp->from && sp->end - last->start <= SPAN_JOIN_MAX;
 }
 
 void span_put(struct stream *s, const struct span *sp)
@@ -128,6 +128,18 @@ void span_cut(struct fs *fs, struct handle *h)
 	h->text_start = start;
 }
 
+int give_resolve(struct give *g)
+{
+	int r;
+
+	if (!g->is_vague)
+		return 0;
+	r = plog_pos_to_offset(g->part->log, g->pos, &g->next);
+	if (!r)
+		g->is_vague = false;
+	return r;
+}
+
 static void tell(struct fs *fs, struct handle *h, struct give *g, int64_t to)
 {
 	if (!g || !g->held || to <= g->told)
@@ -136,7 +148,8 @@ static void tell(struct fs *fs, struct handle *h, struct give *g, int64_t to)
 	fs->be.member_dealt(fs->be.ctx, h->member, g->part, to);
 }
 
-/* The first record of a span of lines that does not end at or before stream position off. */
+/* The first record of a span of lines that does not end at or before stream position off; in doubt
+ * an earlier one. */
 static int64_t record_at(const struct span *sp, uint64_t off)
 {
 	struct plog *log = sp->g->part->log;
@@ -146,6 +159,58 @@ static int64_t record_at(const struct span *sp, uint64_t off)
 	if (!sp->seg || !log || plog_pos_to_offset(log, sp->plain + (off - sp->start), &o))
 		return sp->from;
 	return MAX(o, sp->from);
+}
+
+/* What is owed to the broker about a span that ends vaguely. */
+static void owe(struct fs *fs, struct stream *s, const struct span *sp)
+{
+	struct give *g = sp->g;
+
+	g->has_dealt = sp->is_vague && g->held;
+	g->dealt_pos = sp->plain + (sp->end - sp->start);
+	if (!g->has_dealt)
+		return;
+	if (list_is_empty(&fs->vague))
+		fs->vague_ms = fs->be.now_ms(fs->be.ctx);
+	list_remove(&s->vague);
+	list_put(&fs->vague, &s->vague);
+}
+
+static void flush(struct fs *fs, struct handle *h, struct give *g)
+{
+	struct be_why why;
+	int64_t off;
+
+	g->has_dealt = false;
+	if (!g->held || !g->part->log || plog_pos_to_offset(g->part->log, g->dealt_pos, &off))
+		return;
+	if (g->has_pos && g->pos == g->dealt_pos) {
+		g->next = off;
+		g->is_vague = false;
+		/* It is known now how much was given; to commit it is not asked for. */
+		if (fs->be.member_given(fs->be.ctx, h->member, g->part, off, &why))
+			return;
+	}
+	tell(fs, h, g, off);
+}
+
+void member_flush(struct fs *fs, struct handle *h)
+{
+	struct stream *s = h->stream;
+
+	if (list_is_empty(&s->vague))
+		return;
+	list_remove(&s->vague);
+	for (unsigned i = 0; i < s->held_cnt; i++) {
+		if (s->held[i]->has_dealt)
+			flush(fs, h, s->held[i]);
+	}
+}
+
+void member_flush_all(struct fs *fs)
+{
+	while (!list_is_empty(&fs->vague))
+		member_flush(fs, LIST_ENTRY(fs->vague.next, struct stream, vague)->h);
 }
 
 void span_deal(struct fs *fs, struct handle *h, uint64_t off)
@@ -164,6 +229,8 @@ void span_deal(struct fs *fs, struct handle *h, uint64_t off)
 				tell(fs, h, g, to);
 			g = sp->g;
 			to = sp->end <= off ? sp->to : record_at(sp, off);
+			if (sp->end <= off)
+				owe(fs, s, sp);
 		}
 		if (sp->end > off)
 			break;
@@ -177,7 +244,7 @@ static void give_back(struct give *g, int64_t from)
 	if (!g->held || g->seek_to >= 0)
 		return;
 	g->next = from;
-	g->has_pos = false;
+	g->has_pos = g->is_vague = false;
 }
 
 void span_seek(struct fs *fs, struct handle *h, uint64_t off)
@@ -187,7 +254,7 @@ void span_seek(struct fs *fs, struct handle *h, uint64_t off)
 
 	while (s->span_cnt) {
 		struct span *sp = &s->spans[s->span_cnt - 1];
-		int64_t from = sp->from;
+		int64_t from = sp->is_from_vague ? record_at(sp, sp->start) : sp->from;
 
 		/* The rest of a record of another partition is given to its end. */
 		if (sp->end <= off || (!back && sp->g->seek_to < 0))
@@ -201,6 +268,7 @@ void span_seek(struct fs *fs, struct handle *h, uint64_t off)
 		give_back(sp->g, from);
 		sp->end = off;
 		sp->to = from;
+		sp->is_vague = false;
 		break;
 	}
 	if (h->view.format != VIEW_LINES && (!s->span_cnt || s->spans[s->span_cnt - 1].end <= off))
@@ -216,10 +284,10 @@ void span_seek(struct fs *fs, struct handle *h, uint64_t off)
 
 		if (g->seek_to < 0)
 			continue;
-		g->next = g->seek_to;
+		g->next = g->told = g->counted = g->seek_to;
 		g->positioned = true;
-		g->has_pos = false;
-		g->seek_to = g->told = -1;
+		g->has_pos = g->is_vague = g->has_dealt = false;
+		g->seek_to = -1;
 	}
 	h->frontier = off;
 	s->sought = false;

@@ -16,6 +16,9 @@
 #include <stdlib.h>
 #include <sys/file.h>
 
+/* Logs that one turn of an open opens: each may wait for the device. */
+#define OPEN_LOGS 2U
+
 /*
  * Answers OPEN with the kernel's own struct: libfuse 3.14 does not know FOPEN_STREAM. A file that
  * is opened read-write here is a stream; or one thread's read and another's write of one descriptor
@@ -103,12 +106,78 @@ static int begin(struct fs *fs, fuse_req_t req, struct handle *h, const struct w
 	return consume_open(fs, h, why);
 }
 
-static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+/*
+ * Opens at most OPEN_LOGS logs of a topic from partition *next on, and says whether one is left
+ * that nobody has used yet. What fails is told by whoever reads it.
+ */
+static bool has_logs_left(struct fs *fs, struct be_topic *t, uint32_t *next)
 {
-	struct fs *fs = fs_of(req);
+	unsigned cnt = 0;
+	struct be_why why;
+
+	for (; *next < t->part_cnt; ++*next) {
+		if (t->parts[*next]->log)
+			continue;
+		if (cnt++ == OPEN_LOGS)
+			return true;
+		if (fs->be.open_log(fs->be.ctx, t->parts[*next], &why))
+			continue;
+	}
+	return false;
+}
+
+/* Whether an open asks for the logs of all partitions, and not all are open. *at: how far it was
+ * with those of the topic whose serial is *serial, in the order of their names. */
+static bool must_open_logs(struct fs *fs, const struct where *w, uint64_t *serial, uint32_t *at)
+{
+	struct be_topic *t = w->topic;
+
+	if (w->kind == NODE_STATUS || (w->kind == NODE_DATA && w->node->view.what == VIEW_ALL))
+		return has_logs_left(fs, t, at);
+	if (w->kind != NODE_PARTITIONS)
+		return false;
+	t = *serial ? fs->be.topic_by_serial(fs->be.ctx, *serial) : NULL;
+	if (!t || t->deleted) {
+		t = fs->be.topic_next(fs->be.ctx, "");
+		*at = 0;
+	}
+	while (t) {
+		*serial = t->serial;
+		if (has_logs_left(fs, t, at))
+			return true;
+		t = fs->be.topic_next(fs->be.ctx, t->name);
+		*at = 0;
+	}
+	return false;
+}
+
+/* Opens what w names, and answers. */
+static void open_where(struct fs *fs, fuse_req_t req, const struct where *w, int flags)
+{
 	struct be_why why = { 0 };
-	const char *text = NULL;
 	struct handle *h;
+	int r = handle_new(fs, w, flags, &h);
+
+	if (r) {
+		fs_refuse(req, r, w, NULL, "no room for one more open file");
+		return;
+	}
+	r = begin(fs, req, h, w, &why);
+	if (r) {
+		handle_free(fs, h);
+		fs_refuse(req, r == -ESTALE ? -EIO : r, w, NULL, "%s",
+			  *why.text ? why.text : "the file could not be opened");
+		return;
+	}
+	reply_open(fs, req, h);
+}
+
+/* One turn of an open, the first (p is NULL) or a later one. */
+static void open_turn(struct fs *fs, fuse_req_t req, fuse_ino_t ino, int flags, struct parked *p)
+{
+	uint64_t serial = p ? p->off : 0;
+	uint32_t at = p ? p->pending : 0;
+	const char *text = NULL;
 	struct where w;
 	int r;
 
@@ -121,24 +190,38 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fs_refuse(req, -ENOENT, &w, NULL, "%s", gone_text(w.group));
 		return;
 	}
-	r = check_open(&w, fi->flags, &text);
+	r = check_open(&w, flags, &text);
 	if (r) {
 		fs_refuse(req, r, &w, NULL, "%s", text);
 		return;
 	}
-	r = handle_new(fs, &w, fi->flags, &h);
-	if (r) {
-		fs_refuse(req, r, &w, NULL, "no room for one more open file");
+	/* Thousands of logs are opened bit by bit, and other requests have their turn. */
+	if ((flags & O_ACCMODE) == O_RDONLY && must_open_logs(fs, &w, &serial, &at)) {
+		p = park(fs, req, PARK_OPEN, NULL);
+		if (!p)
+			return;
+		p->nodeid = ino;
+		p->flags = (unsigned)flags;
+		p->off = serial;
+		p->pending = at;
+		list_put(&fs->again, &p->wait.link);
 		return;
 	}
-	r = begin(fs, req, h, &w, &why);
-	if (r) {
-		handle_free(fs, h);
-		fs_refuse(req, r == -ESTALE ? -EIO : r, &w, NULL, "%s",
-			  *why.text ? why.text : "the file could not be opened");
-		return;
-	}
-	reply_open(fs, req, h);
+	open_where(fs, req, &w, flags);
+}
+
+void ops_open_again(struct fs *fs, struct parked *p)
+{
+	struct parked was = *p;
+
+	p->req = NULL;
+	unpark(fs, p);
+	open_turn(fs, was.req, was.nodeid, (int)was.flags, &was);
+}
+
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	open_turn(fs_of(req), req, ino, fi->flags, NULL);
 }
 
 /* FUSE tells threads; what counts are processes, which are looked up for files that are polled. */

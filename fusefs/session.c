@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,9 +14,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define PAGE_LEN 4096U
+#define CACHE_LINE_LEN 64U
+/* What stands before the bytes of a write. */
+#define WRITE_HEAD_LEN (sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in))
+/* More than libfuse reads at once: max_write and a page. What is never used takes no memory. */
+#define REQUEST_LEN_MAX (2 * FUSE_WRITE_MAX)
+
 struct session {
 	struct fuse_session *se;
 	struct fs *fs;
+	void *room; /* owned: where requests are read to */
 	struct fuse_buf buf;
 	char *dir;
 	bool detached, ended;
@@ -222,6 +231,22 @@ static void set_ops(struct fuse_lowlevel_ops *ops)
 	ops_set_files(ops);
 }
 
+/*
+ * Room for a request in which the bytes of a write begin with a cache line: hashing and counting
+ * newlines by 64 bytes at a time takes half as long again where each load is of two lines. A small
+ * request lies within one page, since the kernel looks up each page that it copies to.
+ */
+static int make_room(struct session *s)
+{
+	size_t lines = (WRITE_HEAD_LEN + CACHE_LINE_LEN - 1) / CACHE_LINE_LEN;
+
+	s->room = aligned_alloc(PAGE_LEN, PAGE_LEN + REQUEST_LEN_MAX);
+	if (!s->room)
+		return -ENOMEM;
+	s->buf.mem = (char *)s->room + lines * CACHE_LINE_LEN - WRITE_HEAD_LEN;
+	return 0;
+}
+
 int session_mount(struct fs *fs, const char *dir, bool no_splice, struct session **ret,
 		  struct session_why *why)
 {
@@ -244,7 +269,7 @@ int session_mount(struct fs *fs, const char *dir, bool no_splice, struct session
 		 !geteuid() || user_allows_other() ? ",allow_other" : "");
 	fuse_set_log_func(on_log);
 	set_ops(&ops);
-	s->se = s->dir ? fuse_session_new(&args, &ops, sizeof(ops), fs) : NULL;
+	s->se = s->dir && !make_room(s) ? fuse_session_new(&args, &ops, sizeof(ops), fs) : NULL;
 	fuse_opt_free_args(&args);
 	if (!s->se)
 		goto fail;
@@ -264,6 +289,7 @@ int session_mount(struct fs *fs, const char *dir, bool no_splice, struct session
 	*ret = s;
 	return 0;
 fail:
+	free(s->room);
 	free(s->dir);
 	free(s);
 	return *why->text ? -EPERM : -ENOMEM;
@@ -403,7 +429,7 @@ void session_free(struct session *s)
 	else
 		fuse_session_unmount(s->se);
 	fuse_session_destroy(s->se);
-	free(s->buf.mem);
+	free(s->room);
 	free(s->dir);
 	free(s);
 }

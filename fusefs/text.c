@@ -3,6 +3,7 @@
  * as it was at open; of errors, what was added since is read on at the end, so that tail -f works.
  */
 #include "fusefs/group.h"
+#include "fusefs/member.h"
 
 #include <errno.h>
 
@@ -61,7 +62,7 @@ const char text_readme[] =
 	"  cat groups/billing/lag                     how far behind; also state, members, "
 	"offsets/orders/0\n"
 	"  echo 'orders 0 earliest' > groups/billing/seek      start over (while nobody reads)\n"
-	"  echo 'orders 0 17' > groups/billing/commit          commit by hand; reject sets a "
+	"  echo 'orders 0 1' > groups/billing/commit          commit by hand; reject sets a "
 	"record "
 	"aside\n"
 	"\n"
@@ -80,6 +81,9 @@ static int fill(struct fs *fs, const struct where *w, const struct be_caller *c,
 {
 	enum be_text what;
 
+	/* Metrics tell what groups have committed, too. */
+	if (w->group || w->kind == NODE_METRICS)
+		member_flush_all(fs);
 	if (w->group)
 		return group_fill(fs, w, c, out);
 	switch (w->kind) {

@@ -182,8 +182,9 @@ uint32_t group_shares(const struct group *g, uint32_t slot, struct group_share *
 /* Whether slot holds that share (also while it leaves). *ret may be NULL. */
 bool group_holds(const struct group *g, uint32_t slot, const uint8_t topic_id[16],
 		 uint32_t partition, struct group_share *ret);
-/* Records up to `off` (exclusive) were given to it. The share must be held and not leaving, but a
- * record half given is finished also then. Of a share that it does not hold: the process stops. */
+/* Records up to `off` (exclusive) were given to it, or fewer than was said before. The share must
+ * be held and not leaving, but a record half given is finished also then. Of a share that it does
+ * not hold: the process stops. */
 void group_on_given(struct group *g, uint32_t slot, const uint8_t topic_id[16], uint32_t partition,
 		    int64_t off);
 /* It has dealt with everything before off: a share that leaves is handed over when that is all that
@@ -258,6 +259,15 @@ bool group_member_get(const struct group *g, uint32_t slot, struct group_member_
 
 /* ---- Committed offsets ---- */
 
+/* How many different counts of deliveries are told apart in one partition. */
+#define GROUP_RUN_MAX 8
+
+/* Records before `end` (and behind the run before) that were delivered so often. */
+struct group_run {
+	int64_t end;
+	uint32_t cnt;
+};
+
 struct group_offset {
 	uint8_t topic_id[16];
 	uint32_t partition;
@@ -268,6 +278,14 @@ struct group_offset {
 	 * counted. A commit leaves them, a seek sets them to 0. */
 	int64_t delivered_off;
 	uint32_t delivered_cnt;
+	/*
+	 * How often each record was delivered. Whoever begins anew begins at what is committed, and
+	 * goes on in order; so the counts fall with the offsets, and a run for each count says all:
+	 * ends rise, counts fall. Where there would be more than GROUP_RUN_MAX runs, the last ones
+	 * are forgotten: those records are counted anew.
+	 */
+	struct group_run runs[GROUP_RUN_MAX];
+	uint32_t run_cnt;
 	const char *metadata; /* owned by the group; "" */
 	uint32_t metadata_len;
 };
@@ -320,5 +338,9 @@ MUST_CHECK int group_check_seek(const struct group *g, const struct group_who *w
  */
 bool group_deliver(const struct group *g, const uint8_t topic_id[16], uint32_t partition,
 		   int64_t off, struct group_offset *ret);
+/* How often the record at off was delivered. */
+uint32_t group_deliveries(const struct group_offset *o, int64_t off);
+/* Forgets deliveries of records outside of [from, to). */
+void group_deliveries_keep(struct group_offset *o, int64_t from, int64_t to);
 
 #endif

@@ -251,6 +251,61 @@ int group_check_seek(const struct group *g, const struct group_who *who, const u
 
 /* ---- Deliveries ---- */
 
+uint32_t group_deliveries(const struct group_offset *o, int64_t off)
+{
+	for (uint32_t i = 0; i < o->run_cnt; i++) {
+		if (off < o->runs[i].end)
+			return o->runs[i].cnt;
+	}
+	return 0;
+}
+
+static void remove_run(struct group_offset *o, uint32_t i)
+{
+	o->run_cnt--;
+	memmove(o->runs + i, o->runs + i + 1, (o->run_cnt - i) * sizeof(*o->runs));
+}
+
+void group_deliveries_keep(struct group_offset *o, int64_t from, int64_t to)
+{
+	while (o->run_cnt && o->runs[0].end <= from)
+		remove_run(o, 0);
+	for (uint32_t i = 0; i < o->run_cnt; i++) {
+		if (o->runs[i].end < to)
+			continue;
+		o->runs[i].end = to;
+		o->run_cnt = to > from ? i + 1 : 0;
+	}
+	if (o->delivered_off >= from && o->delivered_off < to)
+		return;
+	o->delivered_off = -1;
+	o->delivered_cnt = 0;
+}
+
+/* Once more. What stands before off was delivered as often at least. */
+static void add_delivery(struct group_offset *o, int64_t off)
+{
+	uint32_t i = 0, n;
+
+	while (i < o->run_cnt && off >= o->runs[i].end)
+		i++;
+	n = i < o->run_cnt ? o->runs[i].cnt + 1 : 1;
+	if (i && o->runs[i - 1].cnt <= n) {
+		o->runs[i - 1].end = off + 1;
+	} else {
+		o->run_cnt = MIN(o->run_cnt, GROUP_RUN_MAX - 1U);
+		i = MIN(i, o->run_cnt);
+		memmove(o->runs + i + 1, o->runs + i, (o->run_cnt - i) * sizeof(*o->runs));
+		o->runs[i++] = (struct group_run){ .end = off + 1, .cnt = n };
+		o->run_cnt++;
+	}
+	if (i < o->run_cnt && o->runs[i].end <= off + 1)
+		remove_run(o, i);
+	o->delivered_off = off;
+	o->delivered_cnt = n;
+	POST(o->run_cnt && o->run_cnt <= GROUP_RUN_MAX);
+}
+
 bool group_deliver(const struct group *g, const uint8_t topic_id[16], uint32_t partition,
 		   int64_t off, struct group_offset *ret)
 {
@@ -264,13 +319,8 @@ bool group_deliver(const struct group *g, const uint8_t topic_id[16], uint32_t p
 					  .metadata = "" };
 	if (!o)
 		memcpy(ret->topic_id, topic_id, 16);
-	if (ret->delivered_off != off || !ret->delivered_cnt) {
-		ret->delivered_off = off;
-		ret->delivered_cnt = 1;
-		return true;
-	}
-	if (g->set.max_deliveries && ret->delivered_cnt >= g->set.max_deliveries)
+	if (g->set.max_deliveries && group_deliveries(ret, off) >= g->set.max_deliveries)
 		return false;
-	ret->delivered_cnt++;
+	add_delivery(ret, off);
 	return true;
 }

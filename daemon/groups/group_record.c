@@ -77,6 +77,39 @@ void group_offset_encode(const struct group_offset *o, struct buf *out)
 	buf_put_le32(out, o->delivered_cnt);
 	buf_put_le16(out, (uint16_t)o->metadata_len);
 	buf_put(out, o->metadata, o->metadata_len);
+	if (!o->run_cnt || (o->run_cnt == 1 && o->runs[0].end == o->delivered_off + 1 &&
+			    o->runs[0].cnt == o->delivered_cnt))
+		return;
+	buf_put_u8(out, (uint8_t)o->run_cnt);
+	for (uint32_t i = 0; i < o->run_cnt; i++) {
+		buf_put_le64(out, (uint64_t)o->runs[i].end);
+		buf_put_le32(out, o->runs[i].cnt);
+	}
+}
+
+/* The runs, where they stand there; else the record that was delivered last is the only one. */
+static int decode_runs(struct cursor *c, struct group_offset *o)
+{
+	o->run_cnt = 0;
+	if (!c->err && !cur_left(c)) {
+		if (o->delivered_cnt)
+			o->runs[o->run_cnt++] = (struct group_run){ .end = o->delivered_off + 1,
+								    .cnt = o->delivered_cnt };
+		return 0;
+	}
+	o->run_cnt = cur_get_u8(c);
+	if (c->err || !o->run_cnt || o->run_cnt > GROUP_RUN_MAX)
+		return -EBADMSG;
+	for (uint32_t i = 0; i < o->run_cnt; i++) {
+		struct group_run *run = &o->runs[i];
+
+		run->end = (int64_t)cur_get_le64(c);
+		run->cnt = cur_get_le32(c);
+		if (run->end <= (i ? run[-1].end : 0) || !run->cnt ||
+		    (i && run->cnt >= run[-1].cnt))
+			return -EBADMSG;
+	}
+	return c->err || cur_left(c) ? -EBADMSG : 0;
 }
 
 int group_offset_decode(const void *data, size_t len, struct group_offset *ret)
@@ -94,7 +127,8 @@ int group_offset_decode(const void *data, size_t len, struct group_offset *ret)
 	o.delivered_cnt = cur_get_le32(&c);
 	o.metadata_len = cur_get_le16(&c);
 	o.metadata = cur_get(&c, o.metadata_len);
-	if (c.err || cur_left(&c) || o.offset < -1 || o.leader_epoch < -1 || o.delivered_off < -1)
+	if (c.err || o.offset < -1 || o.leader_epoch < -1 || o.delivered_off < -1 ||
+	    o.delivered_off == INT64_MAX || decode_runs(&c, &o))
 		return -EBADMSG;
 	if (!o.metadata_len)
 		o.metadata = "";

@@ -334,7 +334,7 @@ void group_on_given(struct group *g, uint32_t slot, const uint8_t topic_id[16], 
 	struct group_part *p = held(g, slot, topic_id, partition);
 
 	PRE(p && off >= 0);
-	set_progress(g, p, MAX(p->given, off), p->dealt);
+	set_progress(g, p, off, p->dealt);
 }
 
 void group_on_dealt(struct group *g, uint32_t slot, const uint8_t topic_id[16], uint32_t partition,

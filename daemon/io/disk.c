@@ -71,6 +71,9 @@ static int io_open(struct disk *d, const char *path, unsigned flags, int *ret_fd
 	/* The last ones are for directories, which are opened to be synced: that must not fail. */
 	if ((rlim_t)fd >= io->fd_max) {
 		close(fd);
+		/* What it has made just now is not left: it is tried again with room. */
+		if ((flags & DISK_EXCL) && unlinkat(io->dir_fd, path, 0))
+			return -errno;
 		return -EMFILE;
 	}
 	*ret_fd = fd;

@@ -248,6 +248,8 @@ static int make_out(struct cleaner *c)
 	if (!n)
 		return -ENOMEM;
 	c->out_seg = n;
+	if (seg->generation == UINT32_MAX)
+		return plog_set_fault(c->p, seg, SEGMENT_META, 36, "there is no next generation");
 	n->generation = seg->generation + 1;
 	n->base_pos = seg->base_pos;
 	n->prev_max_ts_ms = seg->prev_max_ts_ms;

@@ -87,7 +87,12 @@ static void clean_begin(struct store *s, struct part *part)
 static void clean_end(struct store *s)
 {
 	struct part *part = s->clean.part;
+	struct cleaner_stats st = { 0 };
 
+	if (s->clean.cleaner)
+		cleaner_stats(s->clean.cleaner, &st);
+	s->stats.segments_cleaned += st.segments;
+	s->stats.bytes_cleaned += st.bytes_before - MIN(st.bytes_before, st.bytes_after);
 	cleaner_free(s->clean.cleaner);
 	part->cleaning = false;
 	s->clean.cleaner = NULL;
@@ -159,8 +164,6 @@ static void clean_tell(struct store *s)
 	struct cleaner_stats st;
 
 	cleaner_stats(s->clean.cleaner, &st);
-	s->stats.segments_cleaned += st.segments;
-	s->stats.bytes_cleaned += st.bytes_before - MIN(st.bytes_before, st.bytes_after);
 	LOG_AT(LOG_INFO, s->clean.part->plog->dir, 0,
 	       "cleaned: %u segments, %llu records gone, %llu bytes became %llu", st.segments,
 	       (unsigned long long)st.records_gone, (unsigned long long)st.bytes_before,

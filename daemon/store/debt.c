@@ -100,17 +100,21 @@ void debt_store(struct debt_table *t, int idx, struct debt *d)
 	memcpy(t->mem + (size_t)idx * DEBT_SLOT_LEN + (d->sequence & 1) * COPY_LEN, mem, COPY_LEN);
 }
 
-void debt_clear_torn(void *slot)
+bool debt_clear_torn(void *slot)
 {
 	static const uint8_t zeros[COPY_LEN];
+	bool torn = false;
 	struct debt d;
 
 	for (unsigned i = 0; i < 2; i++) {
 		uint8_t *copy = (uint8_t *)slot + (size_t)i * COPY_LEN;
 
-		if (memcmp(copy, zeros, COPY_LEN) != 0 && !copy_decode(copy, &d))
+		if (memcmp(copy, zeros, COPY_LEN) != 0 && !copy_decode(copy, &d)) {
 			memset(copy, 0, COPY_LEN);
+			torn = true;
+		}
 	}
+	return torn;
 }
 
 unsigned debt_load(const void *slot, struct debt ret[2])

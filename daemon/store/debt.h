@@ -54,8 +54,9 @@ MUST_CHECK int debt_take(struct debt_table *t);
 void debt_give_back(struct debt_table *t, int idx);
 /* Stores *d over the older copy; sets d->sequence. No system call. */
 void debt_store(struct debt_table *t, int idx, struct debt *d);
-/* Copies that do not hold become zeros: a torn one vouches for nothing, and is no fault later. */
-void debt_clear_torn(void *slot);
+/* Copies that do not hold become zeros: a torn one vouches for nothing, and is no fault later.
+ * Returns whether there was one. */
+bool debt_clear_torn(void *slot);
 /* Copies that hold, newest first: 0, 1 or 2. For recovery. */
 unsigned debt_load(const void *slot, struct debt ret[2]);
 

@@ -14,6 +14,7 @@
  * segments are what counts.
  */
 #include "daemon/base/hash.h"
+#include "daemon/base/log.h"
 #include "daemon/store/store_impl.h"
 
 #include <errno.h>
@@ -236,11 +237,11 @@ int store_write_meta(struct store *s)
 	return store_write_file(s, "meta.properties", text, (size_t)n);
 }
 
-static int marker_text(const struct store *s, uint64_t incarnation, char ret[96])
+static int marker_text(const uint8_t boot_id[16], uint64_t incarnation, char ret[96])
 {
 	char boot[33];
 
-	store_hex(s->boot_id, boot);
+	store_hex(boot_id, boot);
 	return snprintf(ret, 96, "incarnation=%llu\nboot.id=%s\n", (unsigned long long)incarnation,
 			boot);
 }
@@ -261,14 +262,14 @@ int store_put_marker_by(struct store *s)
 	if (err != -ENOENT)
 		return err;
 	/* Of no life. Where there is no room, the stop tries again. */
-	err = write_and_sync(s, MARKER_NEW, text, (size_t)marker_text(s, 0, text), false);
+	err = write_and_sync(s, MARKER_NEW, text, (size_t)marker_text(s->boot_id, 0, text), false);
 	return err == -ENOSPC ? 0 : err;
 }
 
 int store_write_marker(struct store *s)
 {
 	char text[96];
-	int n = marker_text(s, s->incarnation, text), close_err;
+	int n = marker_text(s->boot_id, s->incarnation, text), close_err;
 	int fd, err = disk_open(s->disk, MARKER_NEW, DISK_CREATE, &fd);
 
 	if (err)
@@ -287,23 +288,20 @@ int store_write_marker(struct store *s)
 	return err ? err : disk_sync_dir(s->disk, ".");
 }
 
-int store_read_marker(struct store *s, bool *ret_found, uint64_t *ret_incarnation)
+int store_read_marker(struct store *s, bool *ret_found, struct buf *ret)
 {
-	struct buf b;
-	const char *text;
-	size_t len;
-	int err;
+	int err = store_read_file(s, MARKER, ret);
 
-	buf_init(&b);
-	err = store_read_file(s, MARKER, &b);
 	*ret_found = !err;
-	*ret_incarnation = 0;
-	if (!err) {
-		text = property((const char *)b.data, "incarnation=", &len);
-		*ret_incarnation = text ? strtoull(text, NULL, 10) : 0;
-	}
-	buf_fini(&b);
 	return err == -ENOENT ? 0 : err;
+}
+
+bool store_marker_fits(const struct buf *marker, uint64_t incarnation, const uint8_t boot_id[16])
+{
+	char text[96];
+	int n = marker_text(boot_id, incarnation, text);
+
+	return marker->len == (size_t)n && !memcmp(marker->data, text, marker->len);
 }
 
 bool store_is_partition_dir(const char *name, uint32_t *ret_partition)
@@ -320,6 +318,18 @@ bool store_is_partition_dir(const char *name, uint32_t *ret_partition)
 		return false;
 	*ret_partition = (uint32_t)n;
 	return true;
+}
+
+static int partition_name(void *ctx, const char *name)
+{
+	uint32_t partition;
+
+	return store_is_partition_dir(name, &partition);
+}
+
+int store_has_partitions(struct store *s)
+{
+	return disk_list(s->disk, ".", partition_name, NULL);
 }
 
 static int partition_id_text(const char *dir, const uint8_t id[16], char path[SEGMENT_PATH_MAX],
@@ -353,6 +363,8 @@ int store_mend_partition_id(struct store *s, const char *dir, const uint8_t id[1
 	buf_fini(&b);
 	if (same || (err && err != -ENOENT))
 		return err;
+	LOG_AT(LOG_WARN, path, 0, "%s: written anew from the id of the topic",
+	       err ? "missing" : "damaged at position 0");
 	if (!write_and_sync(s, path, text, (size_t)n, false))
 		return 0;
 	/* Without it the heads of segments tell; a full disk must not keep the log from readers. */

@@ -26,7 +26,7 @@ static int index_grow(struct index *x, uint32_t cap)
 
 	if (cap <= x->cap)
 		return 0;
-	cap = MAX(cap, x->cap ? x->cap + x->cap / 2 : 8);
+	cap = MAX(cap, x->cap + x->cap / 2);
 	e = realloc(x->entries, cap * sizeof(*e));
 	if (!e)
 		return -ENOMEM;

@@ -286,7 +286,7 @@ void journal_on_disk(struct store *s)
 	ring_step(s);
 }
 
-/* Keeps room: from a quarter on, what the oldest entries are about is synced in place, then the
+/* Keeps room: from half of it on, what the oldest entries are about is synced in place, then the
  * checkpoint says so, then the start moves. */
 void ring_step(struct store *s)
 {
@@ -295,7 +295,7 @@ void ring_step(struct store *s)
 
 	if (s->ring != RING_ON || s->failed || s->ckpt_busy)
 		return;
-	if (!s->background && j->next_block - j->start > j->block_cnt / 4) {
+	if (!s->background && j->next_block - j->start > j->block_cnt / 2) {
 		s->background = true;
 		s->background_block = j->next_block;
 	}

@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A debt is described at the latest when it has grown to this. */
-#define DEBT_BYTES_MAX MIB
+/* A debt is described at the latest when it has grown to this: a quarter of what `cat` reads at
+ * once, so that a group's stream finds an end of a batch near to the end of each answer, and needs
+ * not look at the values for an end of a record. */
+#define DEBT_BYTES_MAX (32 * KIB)
 #define DEBT_CNT_MAX 65536U
 /* .meta gets its room in steps of so much. */
 #define META_ALLOC_LEN (64 * KIB)
@@ -17,10 +19,12 @@
 void plog_init(struct plog *p, struct disk *d, struct debt_table *debts, const char *dir,
 	       const uint8_t topic_id[16], uint32_t partition, const struct plog_config *config)
 {
-	PRE(strlen(dir) < sizeof(p->dir));
+	PRE(strlen(dir) < TOPIC_DIR_MAX);
 	*p = (struct plog){
 		.disk = d,
 		.debts = debts,
+		.dir = dir,
+		.fault = "",
 		.partition = partition,
 		.config = *config,
 		.max_ts_ms = -1,
@@ -28,7 +32,6 @@ void plog_init(struct plog *p, struct disk *d, struct debt_table *debts, const c
 		.leftover_base = -1,
 		.synced = { .segment_base = -1, .max_ts_ms = -1 },
 	};
-	snprintf(p->dir, sizeof(p->dir), "%s", dir);
 	memcpy(p->topic_id, topic_id, 16);
 	list_init(&p->gone);
 	list_init(&p->store_link);
@@ -53,6 +56,9 @@ void plog_fini(struct plog *p)
 	hash_run_free(p->debt_hash);
 	p->debt_hash = NULL;
 	kept_end(&p->kept);
+	free(p->fault_mem);
+	p->fault_mem = NULL;
+	p->fault = "";
 	if (p->cache_owned)
 		batch_cache_free(p->cache);
 	p->cache = NULL;
@@ -303,6 +309,9 @@ int plog_describe(struct plog *p)
 	debt_give_back(p->debts, p->debt_idx);
 	p->debt_idx = -1;
 	p->debt = (struct debt){ 0 };
+	/* Of thousands that were written once each would keep one. */
+	hash_run_free(p->debt_hash);
+	p->debt_hash = NULL;
 	return 0;
 }
 

@@ -68,7 +68,7 @@ struct plog_point {
 struct plog {
 	struct disk *disk;	  /* borrowed */
 	struct debt_table *debts; /* borrowed; NULL: every append is described at once */
-	char dir[TOPIC_DIR_MAX];  /* "orders-0", below the data directory */
+	const char *dir;	  /* "orders-0", below the data directory; borrowed */
 	uint8_t topic_id[16];
 	uint32_t partition;
 	int32_t leader_epoch;
@@ -97,7 +97,8 @@ struct plog {
 	struct plog_point
 		synced;	   /* stable up to here, in place or in the journal; kept by store.c */
 	struct kept *kept; /* what was written since the store put it into the journal; or NULL */
-	char fault[256];   /* the last -EIO, as a sentence */
+	const char *fault; /* the last -EIO, as a sentence; "": none */
+	char *fault_mem;   /* owned; NULL until there is one */
 	struct list store_link, debt_link; /* store.c's */
 	void *owner;			   /* the broker's: the partition that this log is of */
 };
@@ -109,7 +110,7 @@ void batch_cache_free(struct batch_cache *c);
 /* Frees what it holds, but not itself: for idle times. */
 void batch_cache_trim(struct batch_cache *c);
 
-/* Prepares the struct (memory only). dir is copied. A cache that is to be shared is put into
+/* Prepares the struct (memory only). dir outlives it. A cache that is to be shared is put into
  * p->cache afterwards (borrowed); else the log makes one of its own when it needs one. */
 void plog_init(struct plog *p, struct disk *d, struct debt_table *debts, const char *dir,
 	       const uint8_t topic_id[16], uint32_t partition, const struct plog_config *config);
@@ -242,14 +243,21 @@ MUST_CHECK int plog_offset_to_pos(struct plog *p, int64_t offset, uint64_t *ret_
 /* The offset of the record that holds position pos (in a hole: the next record's; end_pos:
  * next_offset). */
 MUST_CHECK int plog_pos_to_offset(struct plog *p, uint64_t pos, int64_t *ret_offset);
+struct plog_cut {
+	uint64_t pos; /* of the begin of record off, or the end of the log */
+	int64_t off;
+	bool is_lines;	 /* [pos, to) is lines of one batch: what ends with '\n' is a record */
+	int64_t end_off; /* is_lines: the record behind that batch */
+};
 /*
  * Where the bytes [from, to) of the plain file, of which record from_off is the first, are cut so
- * that whole records are left: a position in (from, to], not always the last one, and the offset of
- * the record behind it. *ret_pos is `from` where none ends there. Batches' ends are found without
- * looking at records. from >= start_pos; to <= end_pos. -EIO, -EAGAIN, -ENOMEM.
+ * that whole records are left: at a position in (from, to], not always the last one; at `from`
+ * where none ends there. Where they end inside of a batch of plain lines it is not looked into:
+ * then pos is where the batch begins, or from, and the caller finds the last newline before `to`.
+ * from >= start_pos; to <= end_pos. -EIO, -EAGAIN, -ENOMEM.
  */
 MUST_CHECK int plog_cut(struct plog *p, uint64_t from, int64_t from_off, uint64_t to,
-			uint64_t *ret_pos, int64_t *ret_off);
+			struct plog_cut *ret);
 /* The first offset whose timestamp is ts_ms or later; next_offset where there is none. */
 MUST_CHECK int plog_time_to_offset(struct plog *p, int64_t ts_ms, int64_t *ret_offset);
 

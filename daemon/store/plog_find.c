@@ -432,8 +432,8 @@ int plog_pos_to_offset(struct plog *p, uint64_t pos, int64_t *ret_offset)
 }
 
 /* The begin of a granule in (from, to], where one is near to `to`: most answers need no more. */
-static bool cut_by_index(const struct segment *seg, uint64_t from, uint64_t to, uint64_t *ret_pos,
-			 int64_t *ret_off)
+static bool cut_by_index(const struct segment *seg, uint64_t from, uint64_t to,
+			 struct plog_cut *ret)
 {
 	const struct index_entry *e;
 	uint64_t pos;
@@ -444,23 +444,51 @@ static bool cut_by_index(const struct segment *seg, uint64_t from, uint64_t to, 
 	pos = seg->base_pos + e->plain_pos;
 	if (pos > to || pos <= from || to - pos > (to - from) / 4)
 		return false;
-	*ret_pos = pos;
-	*ret_off = seg->base_offset + e->offset;
+	*ret = (struct plog_cut){ .pos = pos, .off = seg->base_offset + e->offset };
 	return true;
 }
 
-int plog_cut(struct plog *p, uint64_t from, int64_t from_off, uint64_t to, uint64_t *ret_pos,
-	     int64_t *ret_off)
+/* Within the batch that holds `to`. */
+static int cut_in_batch(struct plog *p, struct found *f, uint64_t from, int64_t from_off,
+			uint64_t to, struct plog_cut *ret)
+{
+	const struct batch_head *h = &f->head;
+	const struct batch *b;
+	uint32_t i;
+	int r;
+
+	*ret = (struct plog_cut){ .pos = from, .off = from_off };
+	if (h->plain_pos > from) {
+		ret->pos = h->plain_pos;
+		ret->off = h->base_offset;
+	}
+	if (h->plain_pos > from && to - h->plain_pos <= (to - from) / 4)
+		return 0;
+	if (h->attr & BATCH_PLAIN) {
+		ret->is_lines = true;
+		ret->end_off = h->base_offset + h->cnt;
+		return 0;
+	}
+	r = decode(p, f, &b);
+	if (r)
+		return r;
+	i = record_at(b, to);
+	if (b->head.plain_pos + b->value_pos[i] > from) {
+		ret->pos = b->head.plain_pos + b->value_pos[i];
+		ret->off = b->head.base_offset + i;
+	}
+	return 0;
+}
+
+int plog_cut(struct plog *p, uint64_t from, int64_t from_off, uint64_t to, struct plog_cut *ret)
 {
 	struct want w = { .kind = WANT_POS, .pos = to };
-	const struct batch *b;
 	struct found f;
-	uint32_t idx, i;
+	uint32_t idx;
 	int r;
 
 	PRE(from >= p->start_pos && from < to && to <= p->end_pos);
-	*ret_pos = to;
-	*ret_off = p->next_offset;
+	*ret = (struct plog_cut){ .pos = to, .off = p->next_offset };
 	if (to == p->end_pos)
 		return 0;
 	r = plog_describe(p);
@@ -468,27 +496,14 @@ int plog_cut(struct plog *p, uint64_t from, int64_t from_off, uint64_t to, uint6
 		r = plog_seg_of_pos(p, to, &idx);
 	if (!r)
 		r = segment_index(p->segs[idx], p->segs[idx]->meta_len);
-	if (r || cut_by_index(p->segs[idx], from, to, ret_pos, ret_off))
+	if (r || cut_by_index(p->segs[idx], from, to, ret))
 		return r;
 	r = find(p, idx, &w, &f);
 	if (r <= 0)
 		return r;
-	*ret_off = f.head.base_offset;
-	if (f.head.plain_pos >= to) /* or a gap begins there */
-		return 0;
-	*ret_pos = f.head.plain_pos;
-	if (f.head.plain_pos > from && to - f.head.plain_pos <= (to - from) / 4)
-		return 0;
-	r = decode(p, &f, &b);
-	if (r)
-		return r;
-	i = record_at(b, to);
-	*ret_pos = b->head.plain_pos + b->value_pos[i];
-	*ret_off = b->head.base_offset + i;
-	if (*ret_pos <= from) {
-		*ret_pos = from;
-		*ret_off = from_off;
-	}
+	if (f.head.plain_pos < to)
+		return cut_in_batch(p, &f, from, from_off, to, ret);
+	ret->off = f.head.base_offset; /* or a gap begins there */
 	return 0;
 }
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define FAULT_LEN 256
+
 void meta_scan_init(struct meta_scan *s, struct segment *seg, struct buf *buf, uint64_t pos,
 		    uint64_t end)
 {
@@ -144,7 +146,11 @@ int plog_set_fault(struct plog *p, const struct segment *seg, enum segment_file 
 	char path[SEGMENT_PATH_MAX];
 
 	segment_path(seg, file, path);
-	snprintf(p->fault, sizeof(p->fault), "%.150s at %" PRIu64 ": %s", path, pos, what);
+	if (!p->fault_mem)
+		p->fault_mem = malloc(FAULT_LEN);
+	if (p->fault_mem)
+		snprintf(p->fault_mem, FAULT_LEN, "%.150s at %" PRIu64 ": %s", path, pos, what);
+	p->fault = p->fault_mem ? p->fault_mem : what;
 	return -EIO;
 }
 

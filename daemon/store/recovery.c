@@ -85,7 +85,41 @@ static int load_entries(struct store *s, const uint8_t *slot, uint32_t cnt)
 	return 0;
 }
 
-static int load_checkpoint(struct store *s, uint64_t marker, struct store_open_report *rep)
+static void ckpt_is_lost(struct store *s, struct store_open_report *rep, const char *why)
+{
+	rep->damaged++;
+	rep->unclean_machine = true;
+	s->clean_start = false;
+	LOG_AT(LOG_ERROR, "checkpoint", 0, "%s: all partitions are recovered from their begin",
+	       why);
+}
+
+/* Of a directory that has partitions it was written before the first of them was made. */
+static int ckpt_missing(struct store *s, struct store_open_report *rep)
+{
+	int r = rep->fresh ? 0 : store_has_partitions(s);
+
+	if (r > 0)
+		ckpt_is_lost(s, rep, "missing or empty");
+	s->clean_start = false;
+	return MIN(r, 0);
+}
+
+/* The other slot counts; one that a crash has torn looks the same. */
+static void tell_slot(const struct buf *b, int slot)
+{
+	static const uint8_t zeros[CHECKPOINT_HEAD_LEN];
+	size_t half = b->len / 2, pos = slot ? 0 : half;
+	struct checkpoint_head h;
+
+	if (half >= sizeof(zeros) && memcmp(b->data + pos, zeros, sizeof(zeros)) != 0 &&
+	    checkpoint_get_head(b->data + pos, half, &h))
+		LOG_AT(LOG_WARN, "checkpoint", 0,
+		       "the slot at position %zu does not match its checksum; the other one counts",
+		       pos);
+}
+
+static int load_checkpoint(struct store *s, const struct buf *marker, struct store_open_report *rep)
 {
 	struct checkpoint_head h;
 	struct buf b;
@@ -93,18 +127,23 @@ static int load_checkpoint(struct store *s, uint64_t marker, struct store_open_r
 
 	buf_init(&b);
 	err = store_read_file(s, "checkpoint", &b);
-	if (err) {
+	if (err || !b.len) {
 		buf_fini(&b);
-		return err == -ENOENT ? 0 : err;
+		return !err || err == -ENOENT ? ckpt_missing(s, rep) : err;
 	}
 	slot = checkpoint_find(b.data, b.len, &h);
 	if (slot >= 0) {
+		tell_slot(&b, slot);
 		s->ckpt_held = true;
 		s->ckpt_slot_len = b.len / 2;
 		s->ckpt_sequence = h.sequence;
 		s->incarnation = h.incarnation;
 		/* A marker of another life came here with a copy, or a start went no further. */
-		s->clean_start = s->clean_start && marker == h.incarnation;
+		if (s->clean_start && !store_marker_fits(marker, h.incarnation, h.boot_id)) {
+			s->clean_start = false;
+			LOG_AT(LOG_WARN, "clean-shutdown", 0,
+			       "is not of the life that wrote the checkpoint: recovery runs");
+		}
 		rep->unclean_machine = !s->clean_start && memcmp(h.boot_id, s->boot_id, 16) != 0;
 		err = load_entries(s, b.data + (size_t)slot * s->ckpt_slot_len, h.cnt);
 		if (!err)
@@ -113,12 +152,9 @@ static int load_checkpoint(struct store *s, uint64_t marker, struct store_open_r
 		snprintf(rep->sentence, sizeof(rep->sentence),
 			 "the checkpoint is of a newer version");
 		err = slot;
-	} else if (b.len) {
-		rep->damaged++;
-		rep->unclean_machine = true;
-		s->clean_start = false;
-		LOG_AT(LOG_ERROR, "checkpoint", 0,
-		       "neither slot holds: all partitions are recovered from their begin");
+	} else {
+		ckpt_is_lost(s, rep, "neither slot holds");
+		err = 0;
 	}
 	buf_fini(&b);
 	return err;
@@ -134,8 +170,11 @@ static int keep_debts(struct store *s)
 		struct part *part;
 		int err;
 
-		if (!s->clean_start)
-			debt_clear_torn(slot);
+		/* A process that was killed may have torn one; a clean stop leaves none. */
+		if (debt_clear_torn(slot) && s->clean_start)
+			LOG_AT(LOG_WARN, "debts", 0,
+			       "a copy of the slot at position %zu does not match its checksum",
+			       (size_t)i * DEBT_SLOT_LEN);
 		if (!debt_load(slot, got))
 			continue;
 		s->debts.sequence = MAX(s->debts.sequence, got[0].sequence);
@@ -174,6 +213,11 @@ static int open_debts(struct store *s)
 	if (!err && st.size < DEBT_FILE_LEN) {
 		void *zeros = calloc(1, DEBT_FILE_LEN);
 
+		/* Who wrote a checkpoint had made it before. */
+		if (s->ckpt_sequence)
+			LOG_AT(LOG_WARN, "debts", 0,
+			       "ends at position %llu: what it vouched for is lost; made anew",
+			       (unsigned long long)st.size);
 		err = zeros ? disk_write(s->disk, s->debt_fd, zeros, DEBT_FILE_LEN, 0) : -ENOMEM;
 		free(zeros);
 		/* A page that has no block yet would end the process when it is stored to. */
@@ -408,6 +452,13 @@ static int recover_journal(struct store *s, struct store_open_report *rep, uint6
 
 	*ret_blocks = err ? 0 : journal_block_cnt(st.size);
 	*ret_sequence = 0;
+	/* The file gets its name when it is whole; before, an empty one is the lock. */
+	if (!err && !*ret_blocks && st.size) {
+		rep->damaged += !s->clean_start;
+		rep->unclean_machine |= !s->clean_start;
+		LOG_AT(LOG_ERROR, "journal", 0, "ends at position %llu; it is begun anew",
+		       (unsigned long long)st.size);
+	}
 	if (err || !*ret_blocks)
 		return err;
 	blocks = aligned_alloc(JOURNAL_BLOCK, JOURNAL_HEAD_LEN);
@@ -416,6 +467,10 @@ static int recover_journal(struct store *s, struct store_open_report *rep, uint6
 	err = disk_read_full(s->disk, s->lock_fd, blocks, JOURNAL_HEAD_LEN, 0);
 	if (!err) {
 		err = journal_get_head(blocks, &h);
+		if (!err && memcmp(blocks, blocks + JOURNAL_BLOCK, JOURNAL_BLOCK) != 0)
+			LOG_AT(LOG_WARN, "journal", 0,
+			       "the copies of its head at positions 0 and %u differ; one holds",
+			       JOURNAL_BLOCK);
 		if (!err && h.block_cnt > *ret_blocks)
 			err = -EBADMSG;
 		if (err == -EBADMSG) {
@@ -501,15 +556,17 @@ static int note_foreign(struct store *s)
 
 int store_recover(struct store *s, struct store_open_report *rep)
 {
-	uint64_t blocks, sequence, marker;
+	uint64_t blocks, sequence;
+	struct buf marker;
 	int err = disk_boot_id(s->disk, s->boot_id);
 
+	buf_init(&marker);
 	if (!err)
 		err = store_read_marker(s, &s->clean_start, &marker);
-	if (err)
-		return err;
 	s->ckpt_held = rep->fresh;
-	err = load_checkpoint(s, marker, rep);
+	if (!err)
+		err = load_checkpoint(s, &marker, rep);
+	buf_fini(&marker);
 	if (!err)
 		err = recover_journal(s, rep, &blocks, &sequence);
 	if (!err)

@@ -275,19 +275,14 @@ int segment_peek(struct segment *seg, bool *ret_is_there)
 	return r;
 }
 
-/* A file of an earlier attempt may stand there; nothing in it is the log's. */
+/* One of an earlier attempt was removed: cutting it to nothing instead would have ext4 write all of
+ * it out when it is closed one day, even to delete it. */
 static int create_file(struct segment *seg, enum segment_file file, int *ret_fd)
 {
-	struct disk *d = seg->plog->disk;
 	char path[SEGMENT_PATH_MAX];
-	int fd, r;
 
 	segment_path(seg, file, path);
-	r = disk_open(d, path, DISK_CREATE, &fd);
-	if (r)
-		return r;
-	*ret_fd = fd;
-	return disk_truncate(d, fd, 0);
+	return disk_open(seg->plog->disk, path, DISK_CREATE | DISK_EXCL, ret_fd);
 }
 
 int segment_create(struct segment *seg, uint64_t base_pos, int64_t prev_max_ts_ms, int64_t now_ms)

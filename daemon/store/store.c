@@ -225,6 +225,7 @@ static struct store *store_new(struct disk *d, const struct store_config *config
 	list_init(&s->points);
 	list_init(&s->writing);
 	list_init(&s->sync_queue);
+	list_init(&s->sync_late);
 	list_init(&s->journaled);
 	list_init(&s->raising);
 	list_init(&s->dirty);
@@ -291,13 +292,6 @@ void store_free(struct store *s)
 	free(s);
 }
 
-static int partition_name(void *ctx, const char *name)
-{
-	uint32_t partition;
-
-	return store_is_partition_dir(name, &partition);
-}
-
 /* Only a directory that has no data yet is given ids. */
 static int check_fresh(struct store *s, struct store_open_report *rep)
 {
@@ -305,7 +299,7 @@ static int check_fresh(struct store *s, struct store_open_report *rep)
 	int err = disk_stat(s->disk, "checkpoint", &st);
 
 	if (err == -ENOENT) {
-		err = disk_list(s->disk, ".", partition_name, NULL);
+		err = store_has_partitions(s);
 		if (err <= 0)
 			return err;
 	}
@@ -434,7 +428,8 @@ static int part_take_point(struct store *s, struct part *part, bool clean, bool 
 static int part_open(struct store *s, struct part *part, const char *dir, bool made,
 		     const struct plog_config *config)
 {
-	struct plog_box *box = calloc(1, sizeof(*box));
+	size_t dir_len = strlen(dir) + 1;
+	struct plog_box *box = calloc(1, sizeof(*box) + dir_len);
 	struct checkpoint_entry *e = &part->e;
 	bool clean = s->clean_start && part->exact;
 	/* A partition that a whole checkpoint does not know was made after it, and began empty. */
@@ -450,7 +445,8 @@ static int part_open(struct store *s, struct part *part, const char *dir, bool m
 		return box ? err : -ENOMEM;
 	}
 	box->part = part;
-	plog_init(&box->plog, s->disk, s->debt_mem ? &s->debts : NULL, dir, e->topic_id,
+	memcpy(box->dir, dir, dir_len);
+	plog_init(&box->plog, s->disk, s->debt_mem ? &s->debts : NULL, box->dir, e->topic_id,
 		  e->partition, config);
 	list_init(&box->plog.debt_link);
 	list_init(&box->plog.store_link);
@@ -517,10 +513,14 @@ int store_plog(struct store *s, const char *topic, const uint8_t topic_id[16], u
 		made = true;
 	} else if (!err) {
 		err = store_get_partition_id(s, dir, id);
-		if (err == -ENOENT)
+		if (err == -ENOENT) {
+			LOG_AT(LOG_WARN, dir, 0,
+			       "partition.metadata is missing or damaged at position 0: written "
+			       "anew");
 			err = store_put_partition_id(s, dir, topic_id);
-		else if (!err && memcmp(id, topic_id, 16))
+		} else if (!err && memcmp(id, topic_id, 16)) {
 			err = -ESTALE;
+		}
 	}
 	if (!err)
 		err = store_part_get(s, topic_id, partition, &part);
@@ -701,6 +701,7 @@ int store_close(struct store *s, int64_t now_ms)
 	LIST_FOREACH(node, &s->parts) {
 		struct part *part = LIST_ENTRY(node, struct part, all);
 
+		s->disk->round++; /* nobody holds a descriptor of the one before */
 		if (part->plog && !err)
 			err = part_write(part);
 		unsynced += !list_is_empty(&part->unsynced_link);
@@ -711,6 +712,7 @@ int store_close(struct store *s, int64_t now_ms)
 	LIST_FOREACH(node, &s->parts) {
 		struct part *part = LIST_ENTRY(node, struct part, all);
 
+		s->disk->round++;
 		if (part->plog && !err)
 			err = part_close(s, part);
 	}

@@ -143,8 +143,8 @@ bool store_has_event(const struct store *s);
 void store_next_event(struct store *s, struct store_event *ret);
 /* A finished request whose owner is STORE_OWNER. */
 void store_on_disk(struct store *s, struct disk_req *req, int64_t now_ms);
-/* What is due by now: describing, background sync, checkpoint, retention, reserve. mono_ms is a
- * clock that does not jump (for intervals); now_ms the wall clock. */
+/* What is due by now: describing, background sync, checkpoint, retention, cleaning, reserve.
+ * mono_ms is a clock that does not jump (for intervals); now_ms the wall clock. */
 void store_tick(struct store *s, int64_t now_ms, int64_t mono_ms);
 /* When store_tick() wants to be called next, on the clock of mono_ms. */
 int64_t store_deadline(const struct store *s);

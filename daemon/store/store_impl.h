@@ -18,7 +18,8 @@
  * after the other; it serves F_PLACE, the ring's start, retention and shutdown alike.
  *
  * Raising a log start (enum raise_state): R_SYNC (in place) -> R_CKPT_WAIT -> R_CKPT (on its way)
- * -> R_FORGET (waits for the ring) -> R_FORGET_WRITE -> plog_raise_start().
+ * -> R_FORGET (waits for the ring) -> R_FORGET_WRITE -> plog_raise_start(). Of a partition that is
+ * to be cleaned (part->cleaning) the start stays, and the last step is clean_raised().
  */
 #ifndef TOPICFS_STORE_STORE_IMPL_H
 #define TOPICFS_STORE_STORE_IMPL_H
@@ -92,6 +93,7 @@ struct part;
 struct plog_box {
 	struct plog plog;
 	struct part *part;
+	char dir[]; /* plog.dir */
 };
 
 /* What the store knows of a partition; of most, only the entry. */
@@ -113,7 +115,8 @@ struct part {
 	struct plog_point target;  /* what is on its way */
 
 	bool syncing, sync_again;
-	struct list sync_link; /* in store->sync_queue while it waits for a free request */
+	struct list sync_link; /* in store->sync_queue while it waits for a free request, in
+				* ->sync_late while there is no room for a description */
 	struct plog_point sync_target;
 	int64_t sync_base;	  /* segments below are done */
 	struct segment *sync_seg; /* referred to while its request is under way */
@@ -188,7 +191,9 @@ struct store {
 	struct part **buckets;
 	uint32_t bucket_cnt, part_cnt, plog_cnt;
 	struct list parts;
-	struct list want, points, writing, sync_queue, journaled, raising, dirty, owing, gone;
+	struct list want, points, writing, journaled, raising, dirty, owing, gone;
+	struct list sync_queue, sync_late;
+	int64_t sync_late_ms; /* not before */
 	struct list unsynced; /* by age */
 	unsigned syncs;	      /* parts that are syncing */
 	bool background;
@@ -252,9 +257,13 @@ MUST_CHECK int store_write_meta(struct store *s);
 /* At a start: it is not there any more, once the directory is synced; its room on the disk is. */
 MUST_CHECK int store_put_marker_by(struct store *s);
 MUST_CHECK int store_write_marker(struct store *s);
-/* Whether the clean-shutdown marker is there, and of which incarnation; 0: malformed. */
-MUST_CHECK int store_read_marker(struct store *s, bool *ret_found, uint64_t *ret_incarnation);
+/* Whether the clean-shutdown marker is there, and its text. */
+MUST_CHECK int store_read_marker(struct store *s, bool *ret_found, struct buf *ret);
+/* Whether it is, to the byte, what that life would have left. */
+bool store_marker_fits(const struct buf *marker, uint64_t incarnation, const uint8_t boot_id[16]);
 bool store_is_partition_dir(const char *name, uint32_t *ret_partition);
+/* 1: the data directory has directories of partitions; 0: none. */
+MUST_CHECK int store_has_partitions(struct store *s);
 MUST_CHECK int store_put_partition_id(struct store *s, const char *dir, const uint8_t id[16]);
 /* The same where the file says something else: it is not synced, so a crash may leave a part. */
 MUST_CHECK int store_mend_partition_id(struct store *s, const char *dir, const uint8_t id[16]);
@@ -268,10 +277,16 @@ MUST_CHECK int store_recover(struct store *s, struct store_open_report *rep);
 /* Syncs and drops from the cache what the floor does not cover, before it is trusted. */
 MUST_CHECK int store_settle(struct store *s, const char *dir, const struct checkpoint_entry *e);
 
+/* What may be otherwise after a while, and harms nothing meanwhile: the slot vouches for what is
+ * owed, and half a description is written over by the whole one. */
+bool describes_later(int err);
+
 /* sync.c: in place, and the checkpoint */
 void sync_begin(struct store *s, struct part *part);
 void sync_on_disk(struct store *s, struct part *part);
 void sync_pump(struct store *s);
+/* Tries again what found no room for a description. */
+void sync_late(struct store *s);
 void fsync_answer(struct store *s, struct part *part);
 void part_synced(struct store *s, struct part *part, const struct plog_point *point);
 void ckpt_begin(struct store *s);

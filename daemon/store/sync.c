@@ -151,7 +151,14 @@ void sync_begin(struct store *s, struct part *part)
 		part->sync_again = true;
 		return;
 	}
+	list_remove(&part->sync_link);
 	err = plog_point(part->plog, &part->sync_target);
+	if (describes_later(err)) {
+		list_remove(&part->unsynced_link);
+		list_put(&s->sync_late, &part->sync_link);
+		s->sync_late_ms = s->mono_ms + STORE_DEBT_RETRY_MS;
+		return;
+	}
 	if (err) {
 		store_fail(s, err, "describing", part->plog->dir);
 		return;
@@ -163,6 +170,21 @@ void sync_begin(struct store *s, struct part *part)
 	s->syncs++;
 	if (!sync_walk(s, part))
 		list_put(&s->sync_queue, &part->sync_link);
+}
+
+void sync_late(struct store *s)
+{
+	struct list late;
+
+	if (s->mono_ms < s->sync_late_ms)
+		return;
+	list_init(&late);
+	LIST_FOREACH_SAFE(node, tmp, &s->sync_late) {
+		list_remove(node);
+		list_put(&late, node);
+	}
+	LIST_FOREACH_SAFE(node, tmp, &late)
+		sync_begin(s, LIST_ENTRY(node, struct part, sync_link));
 }
 
 void sync_on_disk(struct store *s, struct part *part)

@@ -263,9 +263,7 @@ static void retention_check(struct store *s)
 	}
 }
 
-/* What may be otherwise after a while, and harms nothing meanwhile: the slot vouches for what is
- * owed, and half a description is written over by the whole one. */
-static bool describes_later(int err)
+bool describes_later(int err)
 {
 	return err == -EAGAIN || err == -EMFILE || err == -ENFILE || err == -ENOMEM ||
 	       err == -ENOSPC || err == -EDQUOT;
@@ -413,6 +411,7 @@ void store_tick(struct store *s, int64_t now_ms, int64_t mono_ms)
 	if (s->failed)
 		return;
 	describe_due(s);
+	sync_late(s);
 	if (s->ring == RING_WANTED)
 		ring_make_step(s);
 	if (mono_ms >= s->space_due_ms)
@@ -451,6 +450,8 @@ int64_t store_deadline(const struct store *s)
 	}
 	if (s->ckpt_due_ms)
 		due = MIN(due, s->ckpt_due_ms);
+	if (!list_is_empty(&s->sync_late))
+		due = MIN(due, s->sync_late_ms);
 	if (!list_is_empty(&s->unsynced) && s->syncs < STORE_SYNCS_BACKGROUND) {
 		const struct part *part = LIST_ENTRY(s->unsynced.next, struct part, unsynced_link);
 

@@ -414,28 +414,29 @@ static void run_first(const struct opts *opts)
 
 static _Noreturn void usage(void)
 {
-	fprintf(stderr, "usage: client WORKLOAD --path PATH [OPTION…]\n"
-			"  append    write lines (--writers N --files N --line LEN --json --fsync\n"
-			"            --seconds T | --count N | --bytes N; --size LEN packs lines "
-			"into a write;\n"
-			"            --warm: each has written once before the time begins;\n"
-			"            --text LINE: each line is this;\n"
-			"            --poll FILE --poll-ms N reads a file beside it); {} in PATH "
-			"is the file's number\n"
-			"  read      read a file by --size, again and again for --seconds; --bytes "
-			"ends a pass\n"
-			"  first     open and read once, --count times, at offsets --from to --to "
-			"(--suffix: PATH@N)\n"
-			"  wake      one record at a time from --path to a reader of --read-path "
-			"(--same: the\n"
-			"            writer reads it itself), --gap-us apart\n"
-			"  wakemany  one record to --readers waiting readers, --count rounds\n"
-			"  handover  of two members (--read-path) of the topic --path one is killed, "
-			"--count times\n"
-			"  rebalance --readers members join through --path, topic --read-path, "
-			"--count times\n"
-			"  start     run the program after --, until the first append works "
-			"(--mkdir DIR --log FILE)\n");
+	fprintf(stderr,
+		"usage: client WORKLOAD --path PATH [OPTION…]\n"
+		"  append    write lines (--writers N --files N --line LEN --json --fsync\n"
+		"            --seconds T | --count N | --bytes N; --size LEN packs lines "
+		"into a write;\n"
+		"            --warm: each has written once before the time begins;\n"
+		"            --text LINE: each line is this;\n"
+		"            --poll FILE --poll-ms N reads a file beside it); {} in PATH "
+		"is the file's number\n"
+		"  read      read a file by --size, again and again for --seconds; --bytes "
+		"ends a pass\n"
+		"  first     open and read once, --count times, at offsets --from to --to "
+		"(--suffix: PATH@N)\n"
+		"  wake      one record at a time from --path to a reader of --read-path "
+		"(--same: the\n"
+		"            writer reads it itself), --gap-us apart\n"
+		"  wakemany  one record to --readers waiting readers, --count rounds\n"
+		"  handover  of two members (--read-path) of the topic --path one is killed, "
+		"--count times\n"
+		"  rebalance --readers members join through --path, topic --read-path, "
+		"--count times\n"
+		"  start     run the program after --, until the first append works "
+		"(--mkdir DIR --log FILE)\n");
 	exit(1);
 }
 
@@ -450,18 +451,18 @@ struct opt_desc {
 #define FIELD(member) offsetof(struct opts, member)
 
 static const struct opt_desc opt_descs[] = {
-	{ "path", OPT_STR, FIELD(path) },	{ "read-path", OPT_STR, FIELD(read_path) },
-	{ "poll", OPT_STR, FIELD(poll_path) },	{ "mkdir", OPT_STR, FIELD(mkdir_path) },
-	{ "text", OPT_STR, FIELD(text) },	{ "log", OPT_STR, FIELD(log_path) },
-	{ "seconds", OPT_SECONDS, FIELD(seconds) },
-	{ "bytes", OPT_U64, FIELD(total_len) }, { "count", OPT_U64, FIELD(cnt) },
-	{ "from", OPT_U64, FIELD(from_off) },	{ "to", OPT_U64, FIELD(to_off) },
-	{ "writers", OPT_U32, FIELD(writers) }, { "files", OPT_U32, FIELD(files) },
-	{ "readers", OPT_U32, FIELD(readers) }, { "size", OPT_U64, FIELD(size) },
-	{ "line", OPT_U64, FIELD(line_len) },	{ "poll-ms", OPT_U32, FIELD(poll_ms) },
-	{ "gap-us", OPT_U32, FIELD(gap_us) },	{ "json", OPT_FLAG, FIELD(json) },
-	{ "fsync", OPT_FLAG, FIELD(do_fsync) }, { "same", OPT_FLAG, FIELD(same) },
-	{ "suffix", OPT_FLAG, FIELD(suffix) },	{ "warm", OPT_FLAG, FIELD(warm) },
+	{ "path", OPT_STR, FIELD(path) },	    { "read-path", OPT_STR, FIELD(read_path) },
+	{ "poll", OPT_STR, FIELD(poll_path) },	    { "mkdir", OPT_STR, FIELD(mkdir_path) },
+	{ "text", OPT_STR, FIELD(text) },	    { "log", OPT_STR, FIELD(log_path) },
+	{ "seconds", OPT_SECONDS, FIELD(seconds) }, { "bytes", OPT_U64, FIELD(total_len) },
+	{ "count", OPT_U64, FIELD(cnt) },	    { "from", OPT_U64, FIELD(from_off) },
+	{ "to", OPT_U64, FIELD(to_off) },	    { "writers", OPT_U32, FIELD(writers) },
+	{ "files", OPT_U32, FIELD(files) },	    { "readers", OPT_U32, FIELD(readers) },
+	{ "size", OPT_U64, FIELD(size) },	    { "line", OPT_U64, FIELD(line_len) },
+	{ "poll-ms", OPT_U32, FIELD(poll_ms) },	    { "gap-us", OPT_U32, FIELD(gap_us) },
+	{ "json", OPT_FLAG, FIELD(json) },	    { "fsync", OPT_FLAG, FIELD(do_fsync) },
+	{ "same", OPT_FLAG, FIELD(same) },	    { "suffix", OPT_FLAG, FIELD(suffix) },
+	{ "warm", OPT_FLAG, FIELD(warm) },
 };
 
 enum { OPT_CNT = sizeof(opt_descs) / sizeof(opt_descs[0]) };

@@ -111,8 +111,8 @@ static uint32_t wait_seen(const struct opts *opts, struct handover *h, uint32_t 
 }
 
 /*
- * Two members share two partitions. One is killed, a record is written to what it held, and the time
- * counts until the other has that record. Then another member is started.
+ * Two members share two partitions. One is killed, a record is written to what it held, and the
+ * time counts until the other has that record. Then another member is started.
  */
 void run_handover(const struct opts *opts)
 {

@@ -370,13 +370,14 @@ static void append(struct store *s, struct plog *p, unsigned i)
 	assert_int_equal(store_append_lines(s, p, NOW_MS, &iov, 1, iov.iov_len, 1, i % 3, &a), 0);
 }
 
-/* Appends, fsyncs, rolls, retention, checkpoints, a deletion and a stop, clean or not. */
+/* Appends, fsyncs, rolls, retention, cleaning, checkpoints, a deletion and a stop, clean or not. */
 static void life(struct disk *d, unsigned number, bool clean)
 {
 	static const uint8_t id[16] = { 4, 2 };
 	struct store_config sc = { .journal_bytes = 1024 * 1024,
 				   .retention_check_ms = 100,
-				   .dirty_bytes_max = 8192 };
+				   .dirty_bytes_max = 8192,
+				   .clean_check_ms = 100 };
 	struct plog_config pc = { .segment_bytes = 4000,
 				  .segment_ms = -1,
 				  .retention_ms = -1,
@@ -385,13 +386,16 @@ static void life(struct disk *d, unsigned number, bool clean)
 	struct store_open_report rep;
 	struct plog *plogs[3];
 	int64_t mono_ms = 1000;
+	struct store_stats st;
 	struct store *s;
 
 	assert_int_equal(store_open(d, &sc, NOW_MS, &s, &rep), 0);
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < 3; i++) {
+		pc.compact = i == 1;
 		assert_int_equal(store_plog(s, "orders", id, i, &pc, i < 2 || number != 1, NOW_MS,
 					    &plogs[i]),
 				 number == 1 && i == 2 ? -ENOENT : 0);
+	}
 	for (unsigned i = 0; i < 90; i++) {
 		struct plog *p = plogs[i % 2];
 
@@ -408,6 +412,8 @@ static void life(struct disk *d, unsigned number, bool clean)
 	if (number == 0)
 		assert_int_equal(store_delete(s, "orders", id, 2), 0);
 	pump(s, d);
+	store_stats(s, &st);
+	assert_true(st.segments_cleaned > 0);
 	if (clean)
 		assert_int_equal(store_close(s, NOW_MS), 0);
 	else

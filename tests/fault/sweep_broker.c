@@ -178,7 +178,7 @@ static const struct call *const resting_1[] = { resting, NULL };
 
 static const struct scenario at_rest = {
 	.topics = { "t" },
-	.lives = { { resting_1, "num.partitions=1\njournal.bytes=1048576\n", false } },
+	.lives = { { resting_1, "num.partitions=1\njournal.bytes=0\n", false } },
 };
 
 /* ---- Rolls and retention, while time passes: checkpoints, syncs of what nobody syncs ---- */
@@ -339,14 +339,14 @@ static void test_each_call_fails_with_eio(void **state)
 
 static void test_a_synced_write_that_is_refused_leaves_nothing(void **state)
 {
-	sweep_fails(&synced_writes, "synced, EIO", UINT64_MAX, -EIO);
-	sweep_fails(&synced_writes, "synced, ENOSPC", UINT64_MAX, -ENOSPC);
+	sweep_fails(&synced_writes, "synced, EIO", 120, -EIO);
+	sweep_fails(&synced_writes, "synced, ENOSPC", 40, -ENOSPC);
 }
 
 static void test_a_failure_while_nobody_asks_is_met(void **state)
 {
-	sweep_fails(&at_rest, "at rest, EIO", UINT64_MAX, -EIO);
-	sweep_fails(&at_rest, "at rest, ENOSPC", UINT64_MAX, -ENOSPC);
+	sweep_fails(&at_rest, "at rest, EIO", 100, -EIO);
+	sweep_fails(&at_rest, "at rest, ENOSPC", 40, -ENOSPC);
 }
 
 static void test_each_call_fails_with_enospc(void **state)
@@ -363,8 +363,8 @@ static void test_each_call_fails_with_emfile(void **state)
 
 static void test_each_allocation_fails(void **state)
 {
-	sweep_fails(&writers, "ENOMEM", 200, -ENOMEM);
-	sweep_fails(&rolls, "ENOMEM", 40, -ENOMEM);
+	sweep_fails(&writers, "ENOMEM", 110, -ENOMEM);
+	sweep_fails(&rolls, "ENOMEM", 25, -ENOMEM);
 }
 
 static void test_nobody_notices_eintr_or_a_short_count(void **state)

@@ -10,10 +10,11 @@
  *
  * Whatever stands there: no byte and no record is given but those of a description that holds, from
  * the place that it names, and with the hash that it tells; look-ups end, and stay in the log's
- * bounds; the log can be appended to; and what recovery left needs no recovery.
+ * bounds; the log can be appended to, and cleaned; and what recovery left needs no recovery.
  */
 #include "daemon/base/hash.h"
 #include "daemon/base/log.h"
+#include "daemon/store/cleaner.h"
 #include "daemon/store/segment.h"
 #include "tests/lib/fuzz.h"
 #include "tests/lib/simdisk.h"
@@ -437,7 +438,7 @@ static void read_batches(struct plog *p)
 
 static void look_up(struct plog *p, uint64_t what)
 {
-	int64_t offset = p->start_offset, found;
+	int64_t offset = p->start_offset, found, cnt;
 	uint64_t pos = p->start_pos, found_pos;
 	int rc;
 
@@ -457,6 +458,10 @@ static void look_up(struct plog *p, uint64_t what)
 	CHECK(!rc || rc == -EIO || rc == -ENXIO);
 	if (!rc)
 		CHECK(found_pos >= pos && found_pos < p->end_pos);
+	rc = plog_back(p, offset, (int64_t)(what % 50), &found, &cnt);
+	CHECK(!rc || rc == -EIO);
+	if (!rc)
+		CHECK(found >= p->start_offset && found <= offset && cnt <= offset - found);
 }
 
 static void append(struct run *r, struct plog *p)
@@ -480,6 +485,25 @@ static void append(struct run *r, struct plog *p)
 		return;
 	CHECK(!rc && e.len == sizeof(line) - 1);
 	CHECK(!plog_extent_read(p, &e, mem) && !memcmp(mem, line, sizeof(line) - 1));
+}
+
+/* A pass, as far as it comes. Then nothing stable lies before the last segment. */
+static void clean(struct plog *p, struct plog_point *ret)
+{
+	enum cleaner_need need = CLEANER_STEP;
+	struct cleaner *c;
+	int rc = plog_roll(p, 5000);
+
+	if (!rc)
+		rc = plog_point(p, ret);
+	if (rc || !p->seg_cnt)
+		return;
+	CHECK(!cleaner_new(p, ret->segment_base, 6000, 64, &c));
+	while (!rc && need != CLEANER_END)
+		rc = cleaner_step(c, &need);
+	CHECK(!rc || (rc == -EIO && *p->fault && !cleaner_is_committed(c)));
+	CHECK(!cleaner_stop(c));
+	cleaner_free(c);
 }
 
 static void start(struct run *r, struct plog *p)
@@ -520,6 +544,7 @@ static void try_log(struct run *r, const struct plog_point *floor)
 	uint64_t start_pos = has_start ? r->images[1].base_pos : 0;
 	bool has_owed = r->flags & HAS_OWED;
 	struct plog_open_report report;
+	struct plog_point point;
 	struct plog p;
 	int rc;
 
@@ -536,6 +561,14 @@ static void try_log(struct run *r, const struct plog_point *floor)
 			look_up(&p, i * 7919);
 		append(r, &p);
 		read_batches(&p);
+		if (r->flags & HAS_CLEANED) {
+			point = floor ? *floor : (struct plog_point){ .segment_base = -1 };
+			clean(&p, &point);
+			floor = &point;
+			read_bytes(r, &p);
+			read_batches(&p);
+			look_up(&p, 7919);
+		}
 		CHECK(!plog_flush_indexes(&p) || *p.fault);
 	} else {
 		CHECK(rc == -ESTALE || rc == -EIO || rc == -EPROTONOSUPPORT);
@@ -558,7 +591,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 					 .segment_ms = -1,
 					 .retention_ms = -1,
 					 .retention_bytes = -1,
-					 .index_interval_bytes = 200 };
+					 .index_interval_bytes = 200,
+					 .compact = r.flags & HAS_CLEANED };
 	segs = fuzz_u8(&in) % SEGS_MAX + 1;
 	for (unsigned i = 0; i < segs; i++)
 		make_segment(&r, &in);

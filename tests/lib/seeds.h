@@ -3,9 +3,9 @@
  *
  *   PROGRAM [COUNT [FIRST_SEED]]
  *
- * COUNT seeds (10,000) from 1 (TOPICFS_SEED) on, or those that fit into short_seconds; with
- * TOPICFS_LONG without end from a seed that is printed, for half an hour (TOPICFS_LONG_SECONDS).
- * Speaks TAP.
+ * COUNT seeds (short_cnt) from 1 (TOPICFS_SEED) on, all of them, however long they take: fewer are
+ * a failure. With TOPICFS_LONG and without COUNT, seeds without end from one that is printed, for
+ * half an hour (TOPICFS_LONG_SECONDS). Speaks TAP.
  */
 #ifndef TOPICFS_TESTS_LIB_SEEDS_H
 #define TOPICFS_TESTS_LIB_SEEDS_H
@@ -16,6 +16,6 @@
 typedef void seeds_fn(uint64_t seed);
 
 /* For main() to return. */
-int seeds_main(int argc, char **argv, unsigned short_seconds, seeds_fn *fn);
+int seeds_main(int argc, char **argv, uint64_t short_cnt, seeds_fn *fn);
 
 #endif

@@ -64,7 +64,7 @@ static int store(struct sg_world *w, uint32_t t, uint32_t p, int64_t offset, boo
 	memcpy(o.topic_id, w->topics[t].id, 16);
 	o.offset = offset;
 	if (is_sought)
-		o.delivered_cnt = 0;
+		group_deliveries_keep(&o, 0, 0);
 	for (int64_t i = 0; i < offset; i++)
 		SG_CHECK(w, w->topics[t].parts[p].processed[i]);
 	if (!sg_write_offset(w, &o))

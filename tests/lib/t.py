@@ -75,6 +75,43 @@ def configure(name, *settings):
     append(name + "/config", "".join(s + "\n" for s in settings).encode())
 
 
+def group(name):
+    return f"{MNT}/groups/{name}"
+
+
+def make_group(name, *settings):
+    os.mkdir(group(name))
+    if settings:
+        put(name + "/config", "".join(s + "\n" for s in settings))
+
+
+def put(name, what):
+    """One write to a file below groups/."""
+    with opened(group(name), os.O_WRONLY) as fd:
+        assert_eq(len(what.encode()), os.write(fd, what.encode()), "bytes written")
+
+
+def get(name):
+    """The text of a file below groups/."""
+    with open(group(name), encoding="utf-8") as f:
+        return f.read()
+
+
+def state(name):
+    return json.loads(get(name + "/state"))
+
+
+def shares(name):
+    """What the members hold: {member id: {topic: partitions}}."""
+    return {m["member_id"]: m["assignment"] for m in state(name)["members"]}
+
+
+def committed(name, topic_name, partition=0):
+    """The committed offset, or None."""
+    text = get(f"{name}/offsets/{topic_name}/{partition}").split()
+    return int(text[0]) if text else None
+
+
 def records(name):
     """What a json file below topics/ holds, as objects."""
     return [json.loads(line) for line in read(name).splitlines()]

@@ -10,14 +10,16 @@ make_topic b.c 2
 echo needle >>"$T/a/1"
 echo hay >>"$T/b.c/0"
 echo needle >>"$T/a/by-key/k"
-total=$(cat "$T"/*/all | wc -l)
+mkdir "$MNT/groups/g"
+echo 'a 1 1' >"$MNT/groups/g/commit"
+total=$(cat "$T"/[ab]*/all | wc -l)
 bounded() {
 	timeout -s KILL 20 "$@" || fail "exit status $?: $*"
 }
 bounded find "$MNT" >"$CASE_DIR/found"
 assert_eq "" "$(sort "$CASE_DIR/found" | uniq -d)"
-assert_eq 25 "$(wc -l <"$CASE_DIR/found")" "$(cat "$CASE_DIR/found")"
-assert_eq 7 "$(bounded find "$MNT" -type d | wc -l)"
+assert_eq 94 "$(wc -l <"$CASE_DIR/found")" "$(cat "$CASE_DIR/found")"
+assert_eq 15 "$(bounded find "$MNT" -type d | wc -l)"
 bounded find "$MNT" -type f -exec cat {} + >/dev/null
 bounded ls -lR "$MNT" >/dev/null
 bounded ls -laiZ "$T/a" >/dev/null
@@ -43,6 +45,6 @@ for top, dirs, files in os.walk(sys.argv[1]):
     for name in files:
         with open(os.path.join(top, name), "rb") as f:
             f.read()' "$MNT"
-assert_eq "$total" "$(cat "$T"/*/all | wc -l)"
+assert_eq "$total" "$(cat "$T"/[ab]*/all | wc -l)"
 assert_eq "" "$(cat "$MNT/errors")" "nothing was refused"
 stop_broker

@@ -29,7 +29,7 @@ with Broker():
             assert_errno("ENOENT", os.open, topic("t/" + name), os.O_RDONLY)
     assert_eq(["0", "1", "all", "by-key", "config", "status"], sorted(os.listdir(topic("t"))))
     assert_eq([], [line for line in errors_lines() if "ENOENT" in line], "look-ups apart")
-    for name in ("nope", "README", "groups", "topics/nope/0", "cluster/nope"):
+    for name in ("nope", "README", "groups/nope", "topics/nope/0", "cluster/nope"):
         if name != "README":
             assert_errno("ENOENT", os.stat, f"{MNT}/{name}")
     # The same file has one inode number, other files others.

@@ -4,7 +4,7 @@
 . "$LIB/lib.sh"
 
 start_broker
-assert_eq "README cluster errors metrics topics" "$(echo $(ls "$MNT"))"
+assert_eq "README cluster errors groups metrics topics" "$(echo $(ls "$MNT"))"
 assert_eq "" "$(ls "$T")"
 (umask 027 && mkdir "$T/orders")
 assert_eq orders "$(ls "$T")"

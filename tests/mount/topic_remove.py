@@ -24,6 +24,15 @@ with Broker():
         return True
 
     assert Child(rmtree).result()
+    # Nor does anything that begins higher up. What is empty has nothing to lose, and is asked alone.
+    for command in (f"rm -r '{MNT}/topics'", f"rm -rf '{MNT}'", "rm -rf *", "find . -delete",
+                    "find . -mindepth 1 -depth -exec rm -d '{}' +",
+                    "python3 -c 'import shutil; shutil.rmtree(\".\")'",
+                    "python3 -c 'import shutil; shutil.rmtree(\".\", True)'; false"):
+        status, _ = run(command + " ", status=None)
+        assert status, command
+        assert_eq(["t"], os.listdir(topic("")), command)
+        assert_eq((b"one\n", b"two\n"), (read("t/0"), read("t/1")), command)
     assert_errors_line(r" ENOTEMPTY uid=\d+ pid=\d+ topics/t: ")
     assert_eq(b"one\n", read("t/0"))
     for name in ("t/0", "t/all", "t/config", "t/status", "t/0@0.json", "t/by-key/k"):

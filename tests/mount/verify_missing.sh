@@ -5,6 +5,7 @@
 start_broker
 make_topic orders
 seq 100 >>"$T/orders/0"
+seq 10000 >>"$T/orders/0" # a second granule: there is an index
 stop_broker
 cp -a "$DATA" whole
 

@@ -4,23 +4,17 @@
  * they die, stall and come back; topics grow, go and are made again; writes fail; the broker is
  * killed between any two steps. In the end all comes to rest.
  *
- *   model_groups [COUNT [FIRST_SEED]]
- *
- * 10,000 seeds from 1 (TOPICFS_SEED) on, or those that fit into SHORT_SECONDS; with TOPICFS_LONG
- * without end from a seed that is printed, for half an hour (TOPICFS_LONG_SECONDS). A failure
- * prints the seed; "model_groups 1 SEED" repeats it alone.
+ * tests/lib/seeds.h says which seeds. A failure prints its seed; "model_groups 1 SEED" repeats it
+ * alone.
  */
 #include "tests/lib/simgroup.h"
 
-#include <inttypes.h>
-#include <stdatomic.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
+#include "tests/lib/seeds.h"
+
+#include <stdlib.h>
 
 #define OPS 400U
-#define SHORT_SECONDS 30
+#define SEEDS 10000
 
 static struct sg_client *some_client(struct sg_world *w)
 {
@@ -175,69 +169,17 @@ static void run(struct sg_world *w, uint64_t seed)
 	sg_fini(w);
 }
 
-static uint64_t env_number(const char *name, uint64_t otherwise)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? strtoull(text, NULL, 10) : otherwise;
-}
-
-/* Every step-th seed from first on, below end, until the clock shows until. */
-static void run_some(uint64_t first, uint64_t end, uint64_t every, time_t until,
-		     atomic_ullong *done)
+static void run_seed(uint64_t seed)
 {
 	struct sg_world *w = calloc(1, sizeof(*w));
 
 	if (!w)
 		abort();
-	for (uint64_t seed = first; seed < end && time(NULL) < until; seed += every) {
-		run(w, seed);
-		atomic_fetch_add(done, 1);
-	}
+	run(w, seed);
 	free(w);
-}
-
-/* One process for each of jobs; whether all came to their end. */
-static bool run_jobs(uint64_t first, uint64_t end, uint64_t jobs, time_t until, atomic_ullong *done)
-{
-	bool good = true;
-
-	fflush(stdout);
-	for (uint64_t i = 0; i < jobs; i++) {
-		pid_t pid = fork();
-
-		if (!pid) {
-			run_some(first + i, end, jobs, until, done);
-			_exit(0);
-		}
-		good &= pid > 0;
-	}
-	for (int status; wait(&status) > 0;)
-		good &= !status;
-	return good;
 }
 
 int main(int argc, char **argv)
 {
-	bool is_long = getenv("TOPICFS_LONG") != NULL;
-	time_t begin = time(NULL);
-	uint64_t cnt = argc > 1 ? strtoull(argv[1], NULL, 10) : 10000;
-	uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 10)
-				  : env_number("TOPICFS_SEED", is_long ? (uint64_t)begin << 20 : 1);
-	uint64_t end = is_long && argc < 2 ? UINT64_MAX : first + cnt;
-	long jobs = cnt > 1 ? sysconf(_SC_NPROCESSORS_ONLN) : 1;
-	atomic_ullong *done = mmap(NULL, sizeof(*done), PROT_READ | PROT_WRITE,
-				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	bool good;
-
-	if (done == MAP_FAILED)
-		return 1;
-	printf("1..1\n# seeds from %" PRIu64 " on\n", first);
-	good = run_jobs(
-		first, end, jobs > 0 ? (uint64_t)jobs : 1,
-		begin + (time_t)env_number("TOPICFS_LONG_SECONDS", is_long ? 1800 : SHORT_SECONDS),
-		done);
-	printf("%s 1 - %llu seeds from %" PRIu64 " on\n", good && *done ? "ok" : "not ok",
-	       (unsigned long long)*done, first);
-	return !good;
+	return seeds_main(argc, argv, SEEDS, run_seed);
 }

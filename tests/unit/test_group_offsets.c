@@ -165,6 +165,67 @@ static void test_deliveries_are_counted_up_to_their_bound(void **state_)
 	assert_int_equal(o.metadata_len, 4);
 }
 
+static void deliver_up_to(int64_t to)
+{
+	struct group_offset o;
+
+	for (int64_t off = 0; off < to; off++) {
+		assert_true(group_deliver(g, orders, 0, off, &o));
+		assert_int_equal(group_offset_put(g, &o), 0);
+	}
+}
+
+/* Who commits by hand may read on before he does: each record has a count of its own. */
+static void test_deliveries_are_counted_of_each_record(void **state_)
+{
+	struct group_settings s = settings;
+	const struct group_offset *now;
+	struct group_offset o;
+
+	s.max_deliveries = 3;
+	group_set_settings(g, &s);
+	deliver_up_to(5);
+	deliver_up_to(2);
+	deliver_up_to(3);
+	now = group_offset_find(g, orders, 0);
+	assert_int_equal(now->run_cnt, 3);
+	for (int64_t off = 0; off < 6; off++)
+		assert_int_equal(group_deliveries(now, off), off < 2 ? 3 : off < 3 ? 2 : off < 5);
+	assert_false(group_deliver(g, orders, 0, 0, &o));
+	assert_false(group_deliver(g, orders, 0, 1, &o));
+	assert_true(group_deliver(g, orders, 0, 2, &o));
+	assert_int_equal(o.run_cnt, 2);
+	assert_int_equal(o.runs[0].end, 3);
+	/* What is committed needs no count, nor what a log has lost. */
+	group_deliveries_keep(&o, 3, INT64_MAX);
+	assert_int_equal(o.run_cnt, 1);
+	assert_int_equal(o.delivered_cnt, 0);
+	assert_int_equal(group_deliveries(&o, 4), 1);
+	group_deliveries_keep(&o, 0, 4);
+	assert_int_equal(group_deliveries(&o, 3), 1);
+	assert_int_equal(group_deliveries(&o, 4), 0);
+	group_deliveries_keep(&o, 0, 0);
+	assert_int_equal(o.run_cnt, 0);
+}
+
+/* More counts than there is room for: none is too high. */
+static void test_forgotten_runs_count_anew(void **state_)
+{
+	struct group_settings s = settings;
+	const struct group_offset *now;
+
+	s.max_deliveries = 100;
+	group_set_settings(g, &s);
+	for (int64_t n = 20; n > 0; n--)
+		deliver_up_to(n);
+	now = group_offset_find(g, orders, 0);
+	assert_int_equal(now->run_cnt, GROUP_RUN_MAX);
+	for (int64_t off = 0; off < 20; off++) {
+		assert_true(group_deliveries(now, off) <= 20 - off);
+		assert_true(off >= GROUP_RUN_MAX || group_deliveries(now, off) == 20 - off);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +237,8 @@ int main(void)
 		CASE(test_others_move_forward_only),
 		CASE(test_who_may_seek),
 		CASE(test_deliveries_are_counted_up_to_their_bound),
+		CASE(test_deliveries_are_counted_of_each_record),
+		CASE(test_forgotten_runs_count_anew),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,6 +76,45 @@ static void test_keys_that_are_none_are_refused(void **state_)
 	assert_int_equal(group_key_decode(data, 38, &k), -EBADMSG);
 }
 
+static void test_runs_of_deliveries_come_back(void **state_)
+{
+	struct group_offset o = { .offset = 3,
+				  .delivered_off = 4,
+				  .delivered_cnt = 2,
+				  .runs = { { 5, 2 }, { 9, 1 } },
+				  .run_cnt = 2,
+				  .metadata = "" },
+			    again = { .partition = 9 };
+	size_t fixed = 1 + 8 + 4 + 8 + 8 + 4 + 2;
+
+	group_offset_encode(&o, &out);
+	assert_int_equal(out.len, fixed + 1 + 2 * 12);
+	assert_int_equal(group_offset_decode(out.data, out.len, &again), 0);
+	assert_int_equal(again.run_cnt, 2);
+	assert_memory_equal(again.runs, o.runs, sizeof(o.runs[0]) * 2);
+	for (size_t len = fixed + 1; len < out.len; len++)
+		assert_int_equal(group_offset_decode(out.data, len, &again), -EBADMSG);
+	out.data[fixed] = 3;
+	assert_int_equal(group_offset_decode(out.data, out.len, &again), -EBADMSG);
+	/* Ends rise, counts fall. */
+	buf_reset(&out);
+	o.runs[1].end = 5;
+	group_offset_encode(&o, &out);
+	assert_int_equal(group_offset_decode(out.data, out.len, &again), -EBADMSG);
+	buf_reset(&out);
+	o.runs[1] = (struct group_run){ 9, 2 };
+	group_offset_encode(&o, &out);
+	assert_int_equal(group_offset_decode(out.data, out.len, &again), -EBADMSG);
+	/* One run that the fixed part says needs no room. */
+	buf_reset(&out);
+	o.run_cnt = 1;
+	group_offset_encode(&o, &out);
+	assert_int_equal(out.len, fixed);
+	assert_int_equal(group_offset_decode(out.data, out.len, &again), 0);
+	assert_int_equal(again.run_cnt, 1);
+	assert_int_equal(again.runs[0].end, 5);
+}
+
 static void test_offsets_come_back(void **state_)
 {
 	struct group_offset o = { .offset = 77,
@@ -422,6 +461,7 @@ int main(void)
 		CASE(test_keys_have_their_bytes),
 		CASE(test_keys_that_are_none_are_refused),
 		CASE(test_offsets_come_back),
+		CASE(test_runs_of_deliveries_come_back),
 		CASE(test_intents_come_back),
 		CASE(test_a_state_has_its_bytes),
 		CASE(test_static_members_come_back_away),

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -293,6 +294,38 @@ static void test_boot_id_stays(void **state)
 	assert_memory_not_equal(a, b, 16);
 }
 
+/* Or who tries again with room would meet it. */
+static void test_a_file_beyond_the_limit_is_not_made(void **state)
+{
+	struct io_disk_config c = { .refuse_io_uring = true };
+	char dir[] = "io_disk.XXXXXX", name[16];
+	struct rlimit was, few;
+	int fds[256], cnt = 0, fd;
+	struct disk *d;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	few = (struct rlimit){ .rlim_cur = 200, .rlim_max = was.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	assert_int_equal(io_disk_open(dir, &c, &d), 0);
+	do {
+		snprintf(name, sizeof(name), "%d", cnt);
+		assert_true(cnt < 256);
+		fd = disk_open(d, name, DISK_CREATE | DISK_EXCL, &fds[cnt]);
+	} while (!fd && ++cnt);
+	assert_int_equal(fd, -EMFILE);
+	assert_int_equal(disk_unlink(d, name), -ENOENT);
+	while (cnt--) {
+		snprintf(name, sizeof(name), "%d", cnt);
+		assert_int_equal(disk_close(d, fds[cnt]), 0);
+		assert_int_equal(disk_unlink(d, name), 0);
+	}
+	io_disk_free(d);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 static void test_a_missing_directory_is_refused(void **state)
 {
 	struct io_disk_config c = { 0 };
@@ -318,6 +351,7 @@ int main(void)
 		BOTH(test_many_requests_come_back_once_each),
 		BOTH(test_cold_bytes_are_told),
 		BOTH(test_boot_id_stays),
+		cmocka_unit_test(test_a_file_beyond_the_limit_is_not_made),
 		cmocka_unit_test(test_a_missing_directory_is_refused),
 	};
 	const char *tmp = getenv("TMPDIR");

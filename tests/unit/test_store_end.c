@@ -408,6 +408,32 @@ static void test_a_description_waits_for_room(void **state)
 	}
 }
 
+/* Neither does a sync in place, which is tried again. */
+static void test_a_sync_waits_for_room(void **state)
+{
+	struct fixture *f = *state;
+	struct iovec iov = { (void *)"late\n", 5 };
+	struct plog_appended a;
+	struct plog *p;
+
+	open_ok(f);
+	tick(f, 1);
+	p = plog_ok(f, 0, &PLOG);
+	assert_int_equal(append(f, p, "first\n"), 0);
+	assert_int_equal(store_append_lines(f->s, p, NOW, &iov, 1, 5, 1, true, &a), 0);
+	simdisk_fail(f->sim, 1, 8, -ENOSPC);
+	tick(f, 30001);
+	assert_int_equal(f->failed, 0);
+	assert_true(p->debt.cnt > 0);
+	assert_int_equal(p->synced.next_offset, 0);
+	assert_true(store_deadline(f->s) > f->mono_ms);
+	simdisk_fail(f->sim, 0, 0, 0);
+	tick(f, store_deadline(f->s) - f->mono_ms);
+	assert_int_equal(f->failed, 0);
+	assert_int_equal(p->debt.cnt, 0);
+	assert_int_equal(p->synced.next_offset, 2);
+}
+
 /* A failure that nobody asked for is an event like any other, and there at once. */
 static void test_a_failure_in_a_tick_is_an_event(void **state)
 {
@@ -445,6 +471,7 @@ int main(void)
 		CASE(test_a_directory_of_another_topic_is_not_served),
 		CASE(test_single_lines_are_described_in_time),
 		CASE(test_a_description_waits_for_room),
+		CASE(test_a_sync_waits_for_room),
 		CASE(test_a_failure_in_a_tick_is_an_event),
 	};
 
