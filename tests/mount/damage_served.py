@@ -29,6 +29,8 @@ def fill():
     append("j/0", b"".join(LINES["j/0"]))
     for value in LINES["k/0"]:
         append("k/0.json", json.dumps({"key": "k", "value": value.decode()[:-1]}).encode() + b"\n")
+    assert_eq(b"", read("empty/0"))
+    wait_until(lambda: os.path.getsize(DATA + "/empty-0/partition.metadata"))
     put("g/commit", "t 0 7\nt 1 9\n")
 
 
