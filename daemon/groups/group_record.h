@@ -4,17 +4,16 @@
  *
  *   key     u8 version (1), u8 type, 16 group id, and of OFFSET and INTENT 16 topic id, u32
  * partition OFFSET  u8 version (1), i64 offset, i32 leader epoch, i64 commit time, i64 delivered
- * offset, u32 delivered count, str16 metadata; where these do not say all of the deliveries, u8 count,
- * count x { i64 end, u32 deliveries }: of the records before `end`. STATE   u8 version (1), u64 generation, u64 next
- * member number, u32 broker, u64 incarnation, u16 topic count, count x { 16 id, u32 partitions,
- * str8 name }, u16 member count, count x { u8 flags (1: stream, 2: static, 4: by pattern), u32 uid,
- *             u8 strategy (0xff: none), i64 session, rebalance, poll interval,
- *             str8 id, str8 instance, str8 client id, str8 client host,
- *             u16 subscription count, count x str8 (or one str16: the pattern),
- *             u32 share count, count x { u16 topic, u32 partition, u8 leaving } }
- *   INTENT  u8 version (1), i64 offset, 16 dlq topic id, u32 dlq partition, i64 dlq offset: the
- *           letter about the record at `offset` is in that partition at that offset or behind it,
- * or not yet written. Removed together with the commit that ends it.
+ * offset, u32 delivered count, str16 metadata; where these do not say all of the deliveries, u8
+ * count, count x { i64 end, u32 deliveries }: of the records before `end`. STATE   u8 version (1),
+ * u64 generation, u64 next member number, u32 broker, u64 incarnation, u16 topic count, count x {
+ * 16 id, u32 partitions, str8 name }, u16 member count, count x { u8 flags (1: stream, 2: static,
+ * 4: by pattern), u32 uid, u8 strategy (0xff: none), i64 session, rebalance, poll interval, str8
+ * id, str8 instance, str8 client id, str8 client host, u16 subscription count, count x str8 (or one
+ * str16: the pattern), u32 share count, count x { u16 topic, u32 partition, u8 leaving } } INTENT
+ * u8 version (1), i64 offset, 16 dlq topic id, u32 dlq partition, i64 dlq offset: the letter about
+ * the record at `offset` is in that partition at that offset or behind it, or not yet written.
+ * Removed together with the commit that ends it.
  *
  * Decoders check everything before they believe anything: -EBADMSG; another version:
  * -EPROTONOSUPPORT.
