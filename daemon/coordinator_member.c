@@ -316,11 +316,17 @@ static void close_member(void *ctx, struct be_member *m)
 
 /* ---- What members are told ---- */
 
-static uint64_t since_of(const struct be_member *m, const struct be_partition *p, uint64_t now)
+/* Both are in one order: *at is where the one before was found, and this one is not far. */
+static uint64_t since_of(const struct be_member *m, const struct be_partition *p, uint64_t now,
+			 unsigned *at)
 {
-	for (unsigned i = 0; i < m->share_cnt; i++) {
-		if (m->shares[i].part == p)
-			return m->shares[i].since;
+	for (unsigned k = 0; k < m->share_cnt; k++) {
+		unsigned i = (*at + k) % m->share_cnt;
+
+		if (m->shares[i].part != p)
+			continue;
+		*at = i + 1;
+		return m->shares[i].since;
 	}
 	return now;
 }
@@ -329,6 +335,8 @@ static uint64_t since_of(const struct be_member *m, const struct be_partition *p
 static void tell_shares(struct coordinator *c, struct be_member *m)
 {
 	uint32_t cnt = group_shares(m->g->core, m->slot, NULL, 0), n = 0;
+	uint64_t now = group_generation(m->g->core);
+	unsigned at = 0;
 	struct group_share *from = cnt ? malloc(cnt * sizeof(*from)) : NULL;
 	struct be_share *to = cnt ? malloc(cnt * sizeof(*to)) : NULL;
 
@@ -345,9 +353,7 @@ static void tell_shares(struct coordinator *c, struct be_member *m)
 			t && from[i].partition < t->part_cnt ? t->parts[from[i].partition] : NULL;
 
 		if (p)
-			to[n++] =
-				(struct be_share){ p, since_of(m, p, group_generation(m->g->core)),
-						   from[i].leaving };
+			to[n++] = (struct be_share){ p, since_of(m, p, now, &at), from[i].leaving };
 	}
 	free(from);
 	free(m->shares);

@@ -14,42 +14,69 @@ struct pending {
 	struct group_offset *offsets; /* owned; metadata borrows the text */
 	struct be_partition **parts;  /* owned */
 	uint32_t cnt, cap;
+	uint32_t *slots; /* owned: indices + 1 by hash, 0: none; twice as many as cap */
 };
 
 static void pending_fini(struct pending *p)
 {
 	free(p->offsets);
 	free(p->parts);
+	free(p->slots);
+}
+
+/* Where the partition's index stands, or would. One write may name each of 65536 partitions. */
+static uint32_t *slot_of(const struct pending *p, const struct be_partition *part)
+{
+	uint64_t h;
+
+	memcpy(&h, part->topic->id, sizeof(h));
+	h = (h + part->number) * 0x9e3779b97f4a7c15U >> 32;
+	while (p->slots[h % (p->cap * 2)] && p->parts[p->slots[h % (p->cap * 2)] - 1] != part)
+		h++;
+	return &p->slots[h % (p->cap * 2)];
+}
+
+static int grow(struct pending *p)
+{
+	uint32_t cap = p->cap ? p->cap * 2 : 8;
+	struct group_offset *offsets = realloc(p->offsets, cap * sizeof(*offsets));
+	struct be_partition **parts;
+	uint32_t *slots;
+
+	if (!offsets)
+		return -ENOMEM;
+	p->offsets = offsets;
+	parts = realloc(p->parts, cap * sizeof(struct be_partition *));
+	if (!parts)
+		return -ENOMEM;
+	p->parts = parts;
+	slots = calloc(cap, 2 * sizeof(*slots));
+	if (!slots)
+		return -ENOMEM;
+	free(p->slots);
+	p->slots = slots;
+	p->cap = cap;
+	for (uint32_t i = 0; i < p->cnt; i++)
+		*slot_of(p, p->parts[i]) = i + 1;
+	return 0;
 }
 
 /* l is NULL for a seek: who seeks wants the records given, and not set aside. */
 static int pending_put(struct coordinator *c, struct coord_group *g, struct pending *p,
 		       struct be_partition *part, int64_t offset, const struct commit_line *l)
 {
-	struct group_offset *o = NULL;
+	int r = p->cnt == p->cap ? grow(p) : 0;
+	struct group_offset *o;
+	uint32_t *slot;
 
-	for (uint32_t i = 0; i < p->cnt && !o; i++) {
-		if (p->parts[i] == part)
-			o = &p->offsets[i];
-	}
-	if (!o && p->cnt == p->cap) {
-		uint32_t cap = p->cap ? p->cap * 2 : 8;
-		struct group_offset *offsets = realloc(p->offsets, cap * sizeof(*offsets));
-		struct be_partition **parts;
-
-		if (!offsets)
-			return -ENOMEM;
-		p->offsets = offsets;
-		parts = realloc(p->parts, cap * sizeof(struct be_partition *));
-		if (!parts)
-			return -ENOMEM;
-		p->parts = parts;
-		p->cap = cap;
-	}
-	if (!o) {
+	if (r)
+		return r;
+	slot = slot_of(p, part);
+	if (!*slot) {
 		p->parts[p->cnt] = part;
-		o = &p->offsets[p->cnt++];
+		*slot = ++p->cnt;
 	}
+	o = &p->offsets[*slot - 1];
 	*o = coord_commit(c, g, part, offset);
 	if (!l)
 		group_deliveries_keep(o, 0, 0);

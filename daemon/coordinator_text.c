@@ -140,7 +140,8 @@ static uint32_t rows_of(struct coordinator *c, const struct coord_group *g, stru
 			rows->err = -ENOMEM;
 			return 0;
 		}
-		for (k = 0; share_cnt && k < group_shares(g->core, v.slot, s, share_cnt); k++) {
+		share_cnt = share_cnt ? group_shares(g->core, v.slot, s, share_cnt) : 0;
+		for (k = 0; k < share_cnt; k++) {
 			struct be_topic *t = broker_topic_by_id(c->b, s[k].topic_id);
 
 			if (t && s[k].partition < t->part_cnt)

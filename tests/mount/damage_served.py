@@ -29,6 +29,8 @@ def fill():
     append("j/0", b"".join(LINES["j/0"]))
     for value in LINES["k/0"]:
         append("k/0.json", json.dumps({"key": "k", "value": value.decode()[:-1]}).encode() + b"\n")
+    assert_eq(b"", read("empty/0"))
+    wait_until(lambda: os.path.getsize(DATA + "/empty-0/partition.metadata"))
     put("g/commit", "t 0 7\nt 1 9\n")
 
 
@@ -167,7 +169,9 @@ def case(base, file, how, told, eio=(), faults=None, mended=True):
         assert_eq(set(eio), failed, "EIO of")
         for name in eio:
             # Of one that is gone the place is named where it ought to follow.
-            there = r"\d+\.meta" if (file[-4:], how) == ("meta", "gone") else re.escape(file.split("/")[-1])
+            there = re.escape(file.split("/")[-1])
+            if (file[-4:], how) == ("meta", "gone"):
+                there = r"\d+\.meta"
             assert_errors_line(rf" EIO uid=.* topics/{name}.*{there} at \d+: ")
         # Appends go on, and what is made is kept.
         append("j/0", b"on\n")

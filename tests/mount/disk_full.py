@@ -67,7 +67,8 @@ def at_full(done, reserve):
     """Everything that can be done on a full disk. What is small may have room in a block that is
     there already; at the reserve nothing has."""
     check_read(done)
-    for name, what in (("t/0", b"more\n"), ("t/0.json", b'{"value":"more"}\n'), ("small/0", b"s\n")):
+    for name, what in (("t/0", b"more\n"), ("t/0.json", b'{"value":"more"}\n'),
+                       ("small/0", b"s\n")):
         before = read(name)
         try:
             append(name, what)
@@ -80,7 +81,8 @@ def at_full(done, reserve):
     with opened(group("g/topics/t"), os.O_RDONLY | os.O_NONBLOCK) as fd:
         assert re.match(rb"000000 00[07] x", os.read(fd, 5000))
         assert os.read(fd, 5000)
-    for call, *args in ((put, "g/commit", "t 0 7\n"), (os.mkdir, topic(f"new{len(os.listdir(topic('')))}")),
+    for call, *args in ((put, "g/commit", "t 0 7\n"),
+                        (os.mkdir, topic(f"new{len(os.listdir(topic('')))}")),
                         (configure, "t", "retention.ms=100000000")):
         try:
             call(*args)

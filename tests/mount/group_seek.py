@@ -69,6 +69,17 @@ with Broker():
         got = sorted(os.read(fd, 3) for _ in range(2))
         assert got[0][:2] in (b"10", b"11", b"12", b"13"), got
         assert_errno("ESPIPE", os.pread, fd, 3, 100)
+    # What was given before commits nothing: who stops after the next read has dealt with nothing.
+    make_topic("single")
+    append("single/0", b"".join(b"%02d\n" % i for i in range(20)))
+    for format_name in ("", ".json", ".msg"):
+        make_group("void")
+        with opened(group("void/topics/single" + format_name), os.O_RDONLY) as fd:
+            os.read(fd, 300)
+            put("void/seek", "single 0 1\n")
+            assert b"01" in os.read(fd, 300), format_name
+            assert_eq(1, committed("void", "single"), format_name)
+        os.rmdir(group("void"))
     # By timestamp or count relative to a group that reads json.
     make_group("json")
     with opened(group("json/topics/t.json"), os.O_RDONLY) as fd:

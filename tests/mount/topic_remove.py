@@ -24,7 +24,7 @@ with Broker():
         return True
 
     assert Child(rmtree).result()
-    # Nor does anything that begins higher up. What is empty has nothing to lose, and is asked alone.
+    # Nor does anything that begins higher up. What is empty has nothing to lose: it is asked alone.
     for command in (f"rm -r '{MNT}/topics'", f"rm -rf '{MNT}'", "rm -rf *", "find . -delete",
                     "find . -mindepth 1 -depth -exec rm -d '{}' +",
                     "python3 -c 'import shutil; shutil.rmtree(\".\")'",
