@@ -472,13 +472,14 @@ static int lower(struct coordinator *c, struct coord_group *g, const struct grou
 		 struct be_partition *p)
 {
 	int64_t end = p->log->next_offset;
-	struct group_offset o = *found;
+	struct group_offset o = *found; /* storing it ends what was found */
+	bool is_beyond = o.offset > end;
 	int r;
 
-	if (o.offset <= end && (!o.run_cnt || o.runs[o.run_cnt - 1].end <= end))
+	if (!is_beyond && (!o.run_cnt || o.runs[o.run_cnt - 1].end <= end))
 		return 0;
 	group_deliveries_keep(&o, 0, end);
-	if (o.offset > end) {
+	if (is_beyond) {
 		LOG_AT(LOG_WARN, g->be.name, 0,
 		       "the committed offset %lld of %s %u is behind the end of its log, which "
 		       "lost records: lowered to %lld",
@@ -487,7 +488,7 @@ static int lower(struct coordinator *c, struct coord_group *g, const struct grou
 		o.leader_epoch = coord_epoch_before(p, end);
 	}
 	r = coord_write_offsets(c, g, &o, 1);
-	if (!r && found->offset > end)
+	if (!r && is_beyond)
 		c->rewound++;
 	return r;
 }
