@@ -19,10 +19,10 @@ int group_refuse(char *ret_sentence, int err, const char *fmt, ...)
 
 /* ---- Life ---- */
 
-struct group *group_new(const char *name, const uint8_t id[16], const struct group_settings *set)
+/* Takes the name. */
+static struct group *begin(struct group *g, char *name, const uint8_t id[16],
+			   const struct group_settings *set)
 {
-	struct group *g = fund_calloc(1, sizeof(*g));
-
 	memcpy(g->id, id, 16);
 	g->set = *set;
 	g->deadline_ms = INT64_MAX;
@@ -30,8 +30,27 @@ struct group *group_new(const char *name, const uint8_t id[16], const struct gro
 	list_init(&g->members);
 	list_init(&g->events);
 	list_init(&g->offset_room);
-	g->name = fund_strndup(name, strlen(name));
+	g->name = name;
 	return g;
+}
+
+struct group *group_new(const char *name, const uint8_t id[16], const struct group_settings *set)
+{
+	struct group *g = fund_calloc(1, sizeof(*g));
+
+	return begin(g, fund_strndup(name, strlen(name)), id, set);
+}
+
+struct group *group_like(const struct group *from)
+{
+	struct group *g = calloc(1, sizeof(*g));
+	char *name = g ? strdup(from->name) : NULL;
+
+	if (!name) {
+		free(g);
+		return NULL;
+	}
+	return begin(g, name, from->id, &from->set);
 }
 
 void group_free(struct group *g)

@@ -196,6 +196,8 @@ MUST_CHECK int group_member_reserve(struct group *g);
 void group_member_link(struct group *g, struct group_member *m, struct group_sub *sub);
 /* Nobody any more: gives up what it holds; then m is to be freed, or kept for its event. */
 void group_member_unlink(struct group *g, struct group_member *m);
+/* An empty group of the same name, id and settings. NULL: no memory. */
+struct group *group_like(const struct group *from);
 /* By id or by instance; NULL. */
 struct group_member *group_find_id(const struct group *g, const char *id);
 struct group_member *group_find_instance(const struct group *g, const char *instance);

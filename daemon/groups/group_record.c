@@ -575,7 +575,7 @@ int group_state_load(struct group *g, const void *data, size_t len, int64_t now_
 	l->now_ms = now_ms;
 	r = begin_value(&l->c, data, len);
 	if (!r) {
-		l->g = group_new(g->name, g->id, &g->set);
+		l->g = group_like(g);
 		r = l->g ? load(l) : -ENOMEM;
 	}
 	if (!r)
