@@ -448,8 +448,8 @@ static void map_debts(struct model *m)
 	CHECK_EQ(m, r, 0);
 }
 
-/* What the store does before it recovers a log: a cut of a recovery that was stopped is not stable.
- */
+/* What store_settle() does before a log is recovered: what a recovery that was stopped has cut or
+ * removed is not stable. */
 static void settle(struct model *m)
 {
 	static const char *const suffixes[] = { "data", "meta" };
@@ -465,6 +465,7 @@ static void settle(struct model *m)
 		CHECK_EQ(m, disk_fsync(m->disk, fd), 0);
 		CHECK_EQ(m, disk_close(m->disk, fd), 0);
 	}
+	CHECK_EQ(m, disk_sync_dir(m->disk, "t-0"), 0);
 }
 
 static void open_log(struct model *m, bool clean, struct plog_open_report *ret)
