@@ -534,16 +534,35 @@ static int last_before(struct plog *p, uint32_t idx, int64_t offset, struct batc
 	return r < 0 ? r : found;
 }
 
+/* Whether a segment that holds offsets from `from` on was cleaned: whatever the configuration is
+ * now. */
+static int has_cleaned(struct plog *p, int64_t from)
+{
+	for (uint32_t idx = p->seg_cnt; idx-- > 0;) {
+		int r = segment_load(p->segs[idx]);
+
+		if (r || p->segs[idx]->generation)
+			return r ? r : 1;
+		if (p->segs[idx]->base_offset <= from)
+			break;
+	}
+	return 0;
+}
+
 int plog_back(struct plog *p, int64_t offset, int64_t n, int64_t *ret_offset, int64_t *ret_cnt)
 {
 	int64_t at = MIN(offset, p->next_offset), left = n;
-	int r = p->config.compact ? plog_describe(p) : 0;
+	int64_t from = at - p->start_offset > n ? at - n : p->start_offset;
+	int r = has_cleaned(p, from);
 
-	if (!p->config.compact) {
-		*ret_offset = at - p->start_offset > n ? at - n : p->start_offset;
-		*ret_cnt = at - *ret_offset;
+	if (r < 0)
 		return r;
+	if (!r) {
+		*ret_offset = from;
+		*ret_cnt = at - from;
+		return 0;
 	}
+	r = plog_describe(p);
 	if (!r && !plog_cache(p))
 		r = -ENOMEM;
 	for (uint32_t idx = p->seg_cnt; !r && left > 0 && idx && at > p->start_offset;) {

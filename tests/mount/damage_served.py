@@ -208,13 +208,18 @@ def refused(base, file, how, told, faults=None):
     assert re.search(told, log_since(begin)), f"{told}: {log_since(begin)}"
 
 
+# Without O_DIRECT every fsync goes in place, and there is no ring to be damaged.
+HAS_RING = "o_direct" not in os.environ.get("TOPICFS_REFUSE", "")
+
+
 def prepare():
     """Two directories: after a clean stop, and after a kill with fsyncs in the ring."""
     broker = Broker(*OPTIONS)
     fill()
     for name in LINES:
         fsynced(name)
-    wait_until(lambda: os.path.getsize(DATA + "/journal") >= 1 << 20)
+    if HAS_RING:
+        wait_until(lambda: os.path.getsize(DATA + "/journal") >= 1 << 20)
     broker.stop()
     shutil.copytree(DATA, CASE_DIR + "/clean")
     broker.start()
@@ -257,16 +262,21 @@ def others(base):
     case(base, "debts", 20, "WARN debts: .*position 0 " if clean else None)
     for how in ("cut", "empty", "gone"):
         case(base, "debts", how, r"WARN debts: ends at position \d+")
-    case(base, "journal", 24, r"WARN journal: .*head at positions 0 and 4096")
-    case(base, "journal", (24, BLOCK + 24), "ERROR journal: its head", (), "fault: journal: pos")
-    case(base, "journal", "cut", r"ERROR journal: ends at position \d+", (), "fault: journal: pos")
     for how in (3, 15, "cut", "empty"):
         refused(base, "meta.properties", how, r"meta\.properties")
+    if HAS_RING:
+        ring_itself(base)
     for log in ("__cluster_metadata-0", "__consumer_offsets-0"):
         for file, how in ((".data", 3), (".meta", 20), (".meta", 300), (".meta", "cut"),
                           (".data", "cut"), (".meta", "empty")):
             told = rf"ERROR metadata: .*{log}/{FIRST}\{file} at \d+: "
             refused(base, f"{log}/{FIRST}{file}", how, told, rf"fault: {log}/{FIRST}\{file}: pos")
+
+
+def ring_itself(base):
+    case(base, "journal", 24, r"WARN journal: .*head at positions 0 and 4096")
+    case(base, "journal", (24, BLOCK + 24), "ERROR journal: its head", (), "fault: journal: pos")
+    case(base, "journal", "cut", r"ERROR journal: ends at position \d+", (), "fault: journal: pos")
 
 
 def ring_block(number, lost):
@@ -322,8 +332,9 @@ def snapshots():
 
 allow_log("ERROR")
 prepare()
-ring_block(0, False)
-ring_block(6, True)
+if HAS_RING:
+    ring_block(0, False)
+    ring_block(6, True)
 for made in ("clean", "killed"):
     segments(made)
     others(made)

@@ -91,10 +91,14 @@ def at_full(done, reserve):
     assert read("t/status")
 
 
+# Without O_DIRECT every fsync goes in place.
+HAS_RING = "o_direct" not in os.environ.get("TOPICFS_REFUSE", "")
+
+
 def one(reserve, ring):
     options = (*OPTIONS, "--set", f"disk.reserve.bytes={reserve}")
     broker = Broker(*options)
-    if ring:
+    if ring and HAS_RING:
         wait_until(lambda: os.path.getsize(lib.DATA + "/journal"))
         eat(24 << 20)
     make_topic("t", 1, "segment.bytes=2097152")
