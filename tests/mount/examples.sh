@@ -22,12 +22,12 @@ printf 'e "\\" \t\n' >sys.log
 assert_eq $'a\nb\nc\nhalf line\nd\ne "\\" \t' "$(cat "$T/log/0")"
 
 # Two workers of a group do every record; a letter goes back to where it came from, as it was.
-make_topic work 2
+make_topic jobs 2
 mkdir "$MNT/groups/w"
-seq -f 'a%g' 20 >>"$T/work/0"
-seq -f 'b%g' 20 >>"$T/work/1"
+seq -f 'a%g' 20 >>"$T/jobs/0"
+seq -f 'b%g' 20 >>"$T/jobs/1"
 for n in 1 2; do
-	job "$SOURCE/examples/group.sh" "$MNT" w work sh -c 'echo "$1" >>"$0"' "$CASE_DIR/did"
+	job "$SOURCE/examples/group.sh" "$MNT" w jobs sh -c 'echo "$1" >>"$0"' "$CASE_DIR/did"
 done
 wait_until sh -c '[ "$(sort -u "$1" | wc -l)" = 40 ]' - "$CASE_DIR/did"
 make_topic back
