@@ -220,10 +220,25 @@ static int io_open_dir(struct io_disk *io, const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Where the limit was lowered under a running broker the reserve may be gone: nothing has been
+ * synced and nothing failed yet, and whoever opens files next closes some. */
+#define IO_DIR_TRIES 1000
+
+static int io_open_dir_again(struct io_disk *io, const char *path)
+{
+	int fd = io_open_dir(io, path);
+
+	for (int i = 0; i < IO_DIR_TRIES && (fd == -EMFILE || fd == -ENFILE); i++) {
+		poll(NULL, 0, 1);
+		fd = io_open_dir(io, path);
+	}
+	return fd;
+}
+
 /* Called by the pool's threads too: dir_fd never changes. */
 static int io_sync_path(struct io_disk *io, const char *path)
 {
-	int err, fd = io_open_dir(io, path);
+	int err, fd = io_open_dir_again(io, path);
 
 	if (fd < 0)
 		return fd;
