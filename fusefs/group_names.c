@@ -240,14 +240,18 @@ void group_list(fuse_req_t req, struct listing *l, const struct where *w)
 void group_refuse_create(fuse_req_t req, const struct where *w, const char *name)
 {
 	const char *text = "a group's files are there from its beginning; no others can be made";
+	int err = -EPERM;
 
 	if (w->kind == NODE_GROUPS)
 		text = "a group is a directory: use mkdir";
 	else if (w->kind == NODE_STREAMS)
 		text = "a group's stream is named as its topic: 1 to 249 of A-Z a-z 0-9 . _ -";
-	else if (w->kind == NODE_OFFSETS_TOPIC)
-		text = "no such partition of the topic";
-	else if (w->kind == NODE_MEMBERS)
+	else if (w->kind == NODE_OFFSETS_TOPIC || w->kind == NODE_OFFSETS) {
+		/* What a commit through `commit` gets, also where the shell opens with O_CREAT. */
+		text = w->kind == NODE_OFFSETS ? "no such topic" : "no such partition of the topic";
+		err = -ENOENT;
+	} else if (w->kind == NODE_MEMBERS) {
 		text = "no member of that id; members join through topics/ and join";
-	fs_refuse(req, -EPERM, w, name, "%s", text);
+	}
+	fs_refuse(req, err, w, name, "%s", text);
 }

@@ -48,6 +48,8 @@ with Broker() as broker:
     assert_errno("ENOENT", os.stat, group("g/offsets/t/3"))
     assert_errno("ENOENT", os.stat, group("g/offsets/t/00"))
     assert_errno("ENOENT", os.stat, group("g/offsets/none"))
+    for name in ("g/offsets/t/3", "g/offsets/none"):  # As the shell's > opens it.
+        assert_errno("ENOENT", os.open, group(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     put("g/offsets/t/1", "6")
 
     # While there are members, others only move an offset forward; a member of the group its own.
