@@ -77,7 +77,7 @@ unit_groups_TESTS := tests/unit/test_assign.c tests/unit/test_assign_sticky.c \
 	tests/unit/test_group_record.c tests/unit/test_pattern.c tests/unit/test_request.c
 unit_fusefs_TESTS := tests/unit/test_errors.c tests/unit/test_lock.c tests/unit/test_view.c
 unit_daemon_TESTS := tests/unit/test_config.c tests/unit/test_options.c \
-	tests/unit/test_metalog.c
+	tests/unit/test_metalog.c tests/unit/test_verify.c
 # These are linked with all layers.
 sim_TESTS := tests/sim/model_plog.c tests/sim/model_groups.c
 fault_TESTS := tests/fault/sweep_store.c tests/fault/sweep_clean.c tests/fault/sweep_topics.c \

@@ -311,6 +311,7 @@ void offline_open_dir(struct offline *o, struct offline_dir *d)
 
 	if (!d->has_id)
 		return;
+	d->was_closed = store_was_closed(o->store, d->topic_id, d->partition);
 	store_stats(o->store, &before);
 	d->err = store_plog(o->store, d->topic, d->topic_id, d->partition, &plog_config, false,
 			    now_ms(), &d->plog);

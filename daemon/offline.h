@@ -25,6 +25,7 @@ struct offline_dir {
 	uint32_t partition;
 	bool has_id;
 	uint8_t topic_id[16];
+	bool was_closed;   /* by a clean stop; set by offline_open_dir() */
 	struct plog *plog; /* borrowed from the store; NULL: it cannot be opened */
 	int err;	   /* of opening it */
 	uint64_t cut_bytes, described_records;

@@ -154,7 +154,7 @@ static int check_partition_metadata(struct verify *v, const struct offline_dir *
 		/* It is not synced by itself. */
 		verify_note(v, path, "is missing");
 		r = 0;
-	} else if (!r && (!v->clean || !d->plog || !d->plog->seg_cnt) &&
+	} else if (!r && (!d->was_closed || !d->plog || !d->plog->seg_cnt) &&
 		   !is_partition_metadata(&b, id)) {
 		verify_note(v, path, "is torn: recovery makes it again");
 	} else if (!r && !is_partition_metadata(&b, id)) {
@@ -170,7 +170,7 @@ static int check_partition_metadata(struct verify *v, const struct offline_dir *
 /* What recovery would do here. */
 static void tell_recovery(struct verify *v, const struct offline_dir *d)
 {
-	if (d->cut_bytes && v->clean)
+	if (d->cut_bytes && d->was_closed)
 		verify_fault(v, d->name, 0,
 			     "the files do not end where the checkpoint of the clean shutdown "
 			     "says: recovery cuts %llu bytes",
@@ -199,9 +199,15 @@ static int check_dir(struct verify *v, struct offline_dir *d)
 	r = disk_list(v->o.lower, d->name, on_left_name, &names);
 	if (r)
 		return r;
+	v->partitions++;
+	if (!d->has_id) {
+		/* A power loss leaves it of a partition of which nothing was synced. */
+		verify_note(v, d->name,
+			    "nothing in it tells its topic, and no topic has its name: left alone");
+		return 0;
+	}
 	offline_open_dir(&v->o, d);
 	tell_recovery(v, d);
-	v->partitions++;
 	r = disk_list(v->o.disk, d->name, on_dir_name, &names);
 	if (!r)
 		r = check_partition_metadata(v, d);
@@ -250,7 +256,16 @@ static int verify_all(struct verify *v)
 	if (!r)
 		r = offline_dirs(&v->o, &dirs, &cnt);
 	for (size_t i = 0; i < cnt && !r; i++)
-		r = check_dir(v, &dirs[i]);
+		if (dirs[i].has_id)
+			r = check_dir(v, &dirs[i]);
+	/* Their own logs were checked before: what the metadata tell is used now. */
+	for (size_t i = 0; i < cnt && !r; i++) {
+		if (dirs[i].has_id)
+			continue;
+		r = verify_name_dir(v, &dirs[i]);
+		if (!r)
+			r = check_dir(v, &dirs[i]);
+	}
 	if (!r)
 		r = verify_metadata(v, dirs, cnt);
 	free(dirs);

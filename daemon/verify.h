@@ -27,6 +27,9 @@ void verify_progress(struct verify *v, const char *what);
 MUST_CHECK int verify_partition(struct verify *v, const struct offline_dir *d);
 /* The files of the directory itself: meta.properties, journal, checkpoint, debts, the marker. */
 MUST_CHECK int verify_files(struct verify *v);
+/* Gives a directory in which nothing tells the topic's id the one that the metadata have for its
+ * name, as a broker that opens it does; has_id stays false where there is none. */
+MUST_CHECK int verify_name_dir(struct verify *v, struct offline_dir *d);
 /* The metadata: log, snapshots, and whether all that they speak of is there. */
 MUST_CHECK int verify_metadata(struct verify *v, const struct offline_dir *dirs, size_t cnt);
 

@@ -342,6 +342,24 @@ static void check_topics(struct verify *v, const struct metadata *md,
 			     "the directory id is that of no broker in the metadata");
 }
 
+int verify_name_dir(struct verify *v, struct offline_dir *d)
+{
+	const struct metadata_topic *t;
+	char sentence[SENTENCE_MAX];
+	struct metalog *m;
+	int r = metalog_open(v->o.store, 0, on_applied, NULL, &m, sentence);
+
+	if (r)
+		return r == -ENOMEM ? r : 0;
+	t = metadata_find_topic(metalog_state(m), d->topic);
+	if (t && d->partition < t->partition_cnt) {
+		memcpy(d->topic_id, t->id, 16);
+		d->has_id = true;
+	}
+	metalog_free(m);
+	return 0;
+}
+
 int verify_metadata(struct verify *v, const struct offline_dir *dirs, size_t cnt)
 {
 	char sentence[SENTENCE_MAX];

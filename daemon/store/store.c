@@ -541,6 +541,13 @@ struct plog *store_plog_opened(struct store *s, const uint8_t topic_id[16], uint
 	return part ? part->plog : NULL;
 }
 
+bool store_was_closed(struct store *s, const uint8_t topic_id[16], uint32_t partition)
+{
+	struct part *part = store_part_find(s, topic_id, partition);
+
+	return s->clean_start && part && part->exact;
+}
+
 int store_has(struct store *s, const char *topic, const uint8_t topic_id[16], uint32_t partition,
 	      bool *ret)
 {

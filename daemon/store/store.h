@@ -89,6 +89,9 @@ MUST_CHECK int store_plog(struct store *s, const char *topic, const uint8_t topi
 			  int64_t now_ms, struct plog **ret_plog);
 /* The plog where it is open already, else NULL. */
 struct plog *store_plog_opened(struct store *s, const uint8_t topic_id[16], uint32_t partition);
+/* Whether the last stop was clean and had the partition open: its files end where the checkpoint
+ * says. One that was not opened between a crash and a clean stop is recovered later. */
+bool store_was_closed(struct store *s, const uint8_t topic_id[16], uint32_t partition);
 /* Whether the store has data (a directory) for this partition. An error: it cannot be told. */
 MUST_CHECK int store_has(struct store *s, const char *topic, const uint8_t topic_id[16],
 			 uint32_t partition, bool *ret);

@@ -1,0 +1,237 @@
+/* What verify says of partitions that nobody opened between a power loss and a clean stop: recovery
+ * is still to come, and that is no fault. */
+#include "daemon/base/log.h"
+#include "daemon/commands.h"
+#include "daemon/io/disk.h"
+#include "daemon/metalog.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define NOW 1770028200000
+#define SEGMENT "00000000000000000000"
+
+static const uint8_t ID[16] = { 1, 2, 3 };
+static const struct plog_config PLOG = { .segment_bytes = 4000,
+					 .segment_ms = -1,
+					 .retention_ms = -1,
+					 .retention_bytes = -1,
+					 .index_interval_bytes = 4096 };
+
+struct fixture {
+	char dir[128], said[8192];
+	struct disk *d;
+	struct store *s;
+	uint8_t topic_id[16]; /* of the topic "made" */
+};
+
+static void open_ok(struct fixture *f)
+{
+	const struct io_disk_config io = { .refuse_io_uring = true,
+					   .refuse_direct = true,
+					   .threads = 1 };
+	const struct store_config config = { .reserve_bytes = 1 << 20, .dirty_bytes_max = 1 << 20 };
+	struct store_open_report report;
+
+	assert_int_equal(io_disk_open(f->dir, &io, &f->d), 0);
+	assert_int_equal(store_open(f->d, &config, NOW, &f->s, &report), 0);
+}
+
+/* The process is gone. */
+static void die(struct fixture *f)
+{
+	io_disk_stop(f->d);
+	store_free(f->s);
+	io_disk_free(f->d);
+}
+
+static void stop(struct fixture *f)
+{
+	assert_int_equal(store_close(f->s, NOW), 0);
+	io_disk_free(f->d);
+}
+
+static void append(struct fixture *f, const char *topic, const uint8_t id[16])
+{
+	struct iovec iov = { "line\n", 5 };
+	struct plog_appended a;
+	struct plog *p;
+
+	assert_int_equal(store_plog(f->s, topic, id, 0, &PLOG, true, NOW, &p), 0);
+	assert_int_equal(store_append_lines(f->s, p, NOW, &iov, 1, 5, 1, false, &a), 0);
+}
+
+static void on_applied(void *ctx, const struct metadata_result *res, uint64_t token)
+{
+	struct fixture *f = ctx;
+
+	assert_int_equal(res->err, 0);
+	memcpy(f->topic_id, res->topic_id, 16);
+}
+
+/* The topic "made" is in the metadata. */
+static void make_topic(struct fixture *f)
+{
+	struct metadata_cmd cmd = { .kind = METADATA_CREATE, .partition_cnt = 1, .mode = 0755 };
+	struct pollfd pfd = { .fd = io_disk_event_fd(f->d), .events = POLLIN };
+	char sentence[SENTENCE_MAX];
+	struct store_event e;
+	struct metalog *m;
+
+	snprintf(cmd.name, sizeof(cmd.name), "made");
+	assert_int_equal(metalog_open(f->s, NOW, on_applied, f, &m, sentence), 0);
+	assert_int_equal(disk_random(f->d, cmd.topic_id, 16), 0);
+	assert_int_equal(metalog_propose(m, &cmd, NOW, 1, sentence), -EINPROGRESS);
+	while (!metalog_is_idle(m)) {
+		struct disk_req *req;
+
+		store_kick(f->s, NOW);
+		assert_int_equal(poll(&pfd, 1, 10000), 1);
+		io_disk_ack(f->d);
+		while ((req = disk_reap(f->d)))
+			store_on_disk(f->s, req, NOW);
+		for (store_next_event(f->s, &e); e.kind == STORE_SYNCED; store_next_event(f->s, &e))
+			metalog_on_synced(m, e.token, NOW);
+	}
+	metalog_free(m);
+}
+
+static void garble(struct fixture *f, const char *name, const char *how)
+{
+	char path[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", f->dir, name);
+	file = fopen(path, how);
+	assert_non_null(file);
+	for (int i = 0; i < 100; i++)
+		fputc("\x93*"[i % 2], file);
+	assert_int_equal(fclose(file), 0);
+}
+
+static int verify(struct fixture *f)
+{
+	FILE *out = tmpfile();
+	int saved = dup(STDOUT_FILENO), status;
+	size_t len;
+
+	assert_non_null(out);
+	fflush(stdout);
+	assert_true(dup2(fileno(out), STDOUT_FILENO) >= 0);
+	status = cmd_verify(f->dir);
+	fflush(stdout);
+	assert_true(dup2(saved, STDOUT_FILENO) >= 0);
+	close(saved);
+	rewind(out);
+	len = fread(f->said, 1, sizeof(f->said) - 1, out);
+	f->said[len] = 0;
+	fclose(out);
+	return status;
+}
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	const char *tmp = getenv("TMPDIR");
+
+	assert_non_null(f);
+	snprintf(f->dir, sizeof(f->dir), "%.100s/verify.XXXXXX", tmp ? tmp : "/tmp");
+	assert_non_null(mkdtemp(f->dir));
+	open_ok(f);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+	char command[160];
+
+	snprintf(command, sizeof(command), "rm -r '%s'", f->dir);
+	assert_int_equal(system(command), 0);
+	free(f);
+	return 0;
+}
+
+static void test_a_torn_tail_that_is_still_to_be_cut(void **state)
+{
+	struct fixture *f = *state;
+
+	append(f, "t", ID);
+	die(f);
+	garble(f, "t-0/" SEGMENT ".data", "ab");
+	open_ok(f);
+	stop(f);
+	assert_int_equal(verify(f), 0);
+	assert_non_null(strstr(f->said, "note: t-0: a torn tail: recovery cuts 100 bytes"));
+}
+
+static void test_bytes_behind_what_a_clean_stop_closed(void **state)
+{
+	struct fixture *f = *state;
+
+	append(f, "t", ID);
+	stop(f);
+	garble(f, "t-0/" SEGMENT ".data", "ab");
+	assert_int_equal(verify(f), 1);
+	assert_non_null(strstr(f->said, "fault: t-0: position 0: the files do not end where"));
+}
+
+/* Nothing of the partition was synced, neither its head nor the file of its id. */
+static void lose(struct fixture *f, const char *topic, const uint8_t id[16])
+{
+	char path[64];
+
+	append(f, topic, id);
+	die(f);
+	snprintf(path, sizeof(path), "%s-0/" SEGMENT ".meta", topic);
+	garble(f, path, "wb");
+	snprintf(path, sizeof(path), "%s-0/partition.metadata", topic);
+	garble(f, path, "wb");
+	open_ok(f);
+	stop(f);
+}
+
+static void test_nothing_that_tells_the_topic(void **state)
+{
+	struct fixture *f = *state;
+
+	lose(f, "t", ID);
+	assert_int_equal(verify(f), 0);
+	assert_non_null(strstr(f->said, "note: t-0: nothing in it tells its topic"));
+}
+
+static void test_the_metadata_tell_the_topic(void **state)
+{
+	struct fixture *f = *state;
+
+	make_topic(f);
+	lose(f, "made", f->topic_id);
+	assert_int_equal(verify(f), 0);
+	assert_non_null(strstr(f->said, "note: made-0: a torn tail: recovery cuts "));
+	assert_non_null(strstr(f->said, "note: made-0/partition.metadata: is torn"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_a_torn_tail_that_is_still_to_be_cut, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_bytes_behind_what_a_clean_stop_closed, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_nothing_that_tells_the_topic, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_the_metadata_tell_the_topic, set_up,
+						tear_down),
+	};
+
+	log_set_level(LOG_NONE);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
