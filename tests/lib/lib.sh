@@ -120,19 +120,29 @@ is_running() {
 	esac
 }
 
-# is_waiting PID: sleeps in the kernel; a reader that waits for records is that. Use it with
-# wait_until before the record is written that the reader shall be woken by.
-is_waiting() {
-	local stat stack
-	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+# Prints the number of PID's sleep, where it sleeps in a request to the mount; else fails.
+sleep_in_mount_() {
+	local stat status stack
+	{ read -r stat <"/proc/$1/stat" && status=$(<"/proc/$1/status"); } 2>/dev/null || return 1
 	case ${stat##*) } in
-	[SD]*)
-		# Only root is told what it sleeps in.
-		{ stack=$(<"/proc/$1/stack"); } 2>/dev/null || :
-		[ -z "$stack" ] || [[ $stack == *fuse* ]]
-		;;
+	[SD]*) ;;
 	*) return 1 ;;
 	esac
+	# Only root is told what it sleeps in.
+	{ stack=$(<"/proc/$1/stack"); } 2>/dev/null || :
+	[ -z "$stack" ] || [[ $stack == *fuse* ]] || return 1
+	[[ $status =~ voluntary_ctxt_switches:[[:space:]]*([0-9]+) ]] && echo "${BASH_REMATCH[1]}"
+}
+
+# is_waiting PID: it waits for the answer to a request that has come to the broker, as a reader
+# that waits for records does: one that was made after it is answered, and it has slept all the
+# time. What only sleeps may have its request in the kernel's queue still, where a signal takes it
+# back. Use it with wait_until before the record is written that the reader shall be woken by.
+is_waiting() {
+	local number
+	number=$(sleep_in_mount_ "$1") || return 1
+	stat -f "$MNT" >/dev/null
+	[ "$(sleep_in_mount_ "$1")" = "$number" ]
 }
 
 # ---- The broker ----

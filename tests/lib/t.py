@@ -203,20 +203,33 @@ class Child:
             self.wait()
 
 
-def is_waiting(pid):
-    """It sleeps in a request to the mount; a reader that waits for records does."""
+def sleep_in_mount(pid):
+    """The number of its sleep, where it sleeps in a request to the mount; else None."""
     try:
         with open(f"/proc/{pid}/stat") as f:
             state = f.read().rsplit(")", 1)[1].split()[0]
+        with open(f"/proc/{pid}/status") as f:
+            number = re.search(r"^voluntary_ctxt_switches:\s*(\d+)", f.read(), re.M)[1]
     except OSError:
-        return False
+        return None
     if state not in "SD":
-        return False
+        return None
     try:
         with open(f"/proc/{pid}/stack") as f:
-            return "fuse" in f.read()
-    except OSError:
-        return True
+            return number if "fuse" in f.read() else None
+    except OSError:  # Only root is told what it sleeps in.
+        return number
+
+
+def is_waiting(pid):
+    """It waits for the answer to a request that has come to the broker, as a reader that waits for
+    records does: one that was made after it is answered, and it has slept all the time. What only
+    sleeps may have its request in the kernel's queue still, where a signal takes it back."""
+    number = sleep_in_mount(pid)
+    if number is None:
+        return False
+    os.statvfs(MNT)
+    return sleep_in_mount(pid) == number
 
 
 def errors_lines(regex=""):

