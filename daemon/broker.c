@@ -78,6 +78,7 @@ static void on_applied(void *ctx, const struct metadata_result *res, uint64_t to
 			break;
 		case METADATA_PERMS:
 			broker_topic_refresh(b, t, mt);
+			coordinator_on_access(b->groups, t);
 			break;
 		case METADATA_BROKER:
 			b->ready = true;

@@ -455,8 +455,10 @@ void coordinator_on_topic(struct coordinator *c, struct be_topic *t)
 	for (uint32_t i = 0; i < c->group_cnt; i++) {
 		struct coord_group *g = c->groups[i];
 
-		if (!t->internal && group_wants(g->core, t->name))
+		if (!t->internal && group_wants(g->core, t->name)) {
 			tell(c, g, t->name, t);
+			access_on_topic(c, g, t);
+		}
 		if (t->deleted)
 			topic_gone(c, g, t);
 		else
@@ -464,6 +466,12 @@ void coordinator_on_topic(struct coordinator *c, struct be_topic *t)
 	}
 	if (!t->deleted)
 		coord_retry_rejects(c);
+}
+
+void coordinator_on_access(struct coordinator *c, const struct be_topic *t)
+{
+	for (uint32_t i = 0; i < c->group_cnt; i++)
+		access_on_topic(c, c->groups[i], t);
 }
 
 void coordinator_on_topic_refused(struct coordinator *c, const struct metadata_result *res)

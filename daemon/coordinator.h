@@ -48,6 +48,8 @@ void coordinator_on_applied(struct coordinator *c, const struct metadata_result 
 			    uint64_t token);
 /* A topic was made, grew, or is about to go (t->deleted). */
 void coordinator_on_topic(struct coordinator *c, struct be_topic *t);
+/* The owner or the mode of a topic has changed. */
+void coordinator_on_access(struct coordinator *c, const struct be_topic *t);
 /* A log was opened: offsets that should have been lowered at the start are. c may be NULL. */
 MUST_CHECK int coordinator_on_opened(struct coordinator *c, struct be_partition *p);
 /* A topic could not be made after all. */

@@ -9,14 +9,12 @@
 #include "daemon/coordinator.h"
 #include "daemon/groups/group.h"
 #include "daemon/groups/group_record.h"
+#include "daemon/groups/request.h"
 
 /* Dead letters under way in one broker: each waits for two syncs, and holds up one partition. */
 #define LETTER_CNT_MAX 1024U
 /* How long a write that failed, of a group's state or behind a letter, is left alone. */
 #define RETRY_MS 100
-/* Supplementary groups of a caller that are looked at (NGROUPS_MAX is 65536, people have dozens).
- */
-#define CALLER_GROUP_MAX 256U
 
 /* A letter that could not be stored: whoever is given the record next is told. */
 struct letter_failed {
@@ -45,15 +43,16 @@ struct be_member {
 	void *owner;	  /* the mount's */
 	uint32_t slot;	  /* GROUP_NONE: it is no member (expelled, fenced) */
 	bool is_stream;
-	bool expelled; /* ESTALE is due, then it joins anew */
-	bool fenced;   /* ESTALE until it asks again */
+	bool expelled;	/* ESTALE is due, then it joins anew */
+	bool fenced;	/* ESTALE until it asks again */
+	bool is_barred; /* a stream whose topic may not be read */
 	const char *why;
 	struct be_caller caller;
 	uint32_t *gids; /* supplementary groups; owned */
 	unsigned gid_cnt;
-	char *topic;   /* of a stream; owned */
-	char *request; /* of `join`: its text; owned */
-	size_t request_len;
+	char *topic; /* of a stream; owned */
+	/* Of `join`: its first request, and the newest of the later ones; owned. */
+	struct join_request first, request;
 	char client_id[17];
 	int32_t opened_tgid, last_tgid;
 	struct be_share *shares; /* as told last; owned */
@@ -175,13 +174,23 @@ int32_t coord_epoch_before(struct be_partition *p, int64_t offset);
 struct group_offset coord_commit(const struct coordinator *c, const struct coord_group *g,
 				 struct be_partition *p, int64_t offset);
 
+/* coordinator_access.c */
+/* Whether the caller may do that (bits of one rwx) with the topic, by its supplementary groups too
+ * where its pid is known. Nobody may with an internal one. */
+bool coord_may(const struct be_caller *c, const struct be_topic *t, uint32_t bits);
+/* Whether it may join the group, and read the topic: -EACCES. */
+MUST_CHECK int access_group(const struct be_member *m, struct be_why *why);
+MUST_CHECK int access_topic(const struct be_member *m, const struct be_topic *t,
+			    struct be_why *why);
+/* Tells the group what of all that the member subscribes it may read; what each member may of this
+ * topic. */
+void access_on_member(struct coordinator *c, struct be_member *m);
+void access_on_topic(struct coordinator *c, struct coord_group *g, const struct be_topic *t);
+
 /* coordinator_member.c */
 void coord_members_backend(struct backend *ret);
 void coord_on_events(struct coordinator *c, struct coord_group *g);
 void member_free(struct be_member *m);
-/* Whether the caller may do that (bits of one rwx) with the topic, by its supplementary groups too
- * where its pid is known. Nobody may with an internal one. */
-bool coord_may(const struct be_caller *c, const struct be_topic *t, uint32_t bits);
 /* The caller's member of this group: by its process. NULL: none. */
 struct be_member *coord_member_of(struct coord_group *g, int32_t tgid);
 /* The same, and else the one that it opened `join` for. */

@@ -3,13 +3,11 @@
  */
 #include "daemon/coordinator_impl.h"
 
-#include "daemon/groups/request.h"
 #include "fusefs/session.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 static int64_t mono_ms(const struct coordinator *c)
 {
@@ -23,7 +21,8 @@ void member_free(struct be_member *m)
 	list_remove(&m->link);
 	free(m->gids);
 	free(m->topic);
-	free(m->request);
+	join_request_fini(&m->first);
+	join_request_fini(&m->request);
 	free(m->shares);
 	free(m);
 }
@@ -41,63 +40,13 @@ static int member_new(struct coord_group *g, const struct be_caller *caller, voi
 	m->slot = GROUP_NONE;
 	m->caller = *caller;
 	m->opened_tgid = m->last_tgid = caller->tgid;
-	m->gids = malloc(CALLER_GROUP_MAX * sizeof(*m->gids));
-	if (!m->gids) {
+	if (session_groups(caller->pid, &m->gids, &m->gid_cnt)) {
 		free(m);
 		return -ENOMEM;
 	}
-	m->gid_cnt = session_groups(caller->pid, m->gids, CALLER_GROUP_MAX);
 	session_comm(caller->pid, m->client_id, sizeof(m->client_id));
 	list_put(&g->members, &m->link);
 	*ret = m;
-	return 0;
-}
-
-/* Whether a process may do that (bits of one rwx) with something of this owner. */
-static bool may(const struct be_caller *c, const uint32_t *gids, unsigned gid_cnt,
-		const struct be_perm *on, uint32_t bits)
-{
-	bool is_of_group = c->gid == on->gid;
-
-	if (!c->uid)
-		return true;
-	if (c->uid == on->uid)
-		return (on->mode >> 6 & bits) == bits;
-	for (unsigned i = 0; i < gid_cnt; i++)
-		is_of_group |= gids[i] == on->gid;
-	return ((is_of_group ? on->mode >> 3 : on->mode) & bits) == bits;
-}
-
-bool coord_may(const struct be_caller *c, const struct be_topic *t, uint32_t bits)
-{
-	struct be_perm on = { .uid = t->uid, .gid = t->gid, .mode = t->mode };
-	uint32_t gids[CALLER_GROUP_MAX];
-	unsigned cnt = c->uid && c->pid ? session_groups(c->pid, gids, CALLER_GROUP_MAX) : 0;
-
-	return !t->internal && may(c, gids, cnt, &on, bits);
-}
-
-static int check_group(const struct be_member *m, struct be_why *why)
-{
-	const struct be_group *g = &m->g->be;
-	struct be_perm on = { .uid = g->uid, .gid = g->gid, .mode = g->mode };
-
-	if (may(&m->caller, m->gids, m->gid_cnt, &on, 06))
-		return 0;
-	snprintf(why->text, sizeof(why->text),
-		 "joining a group needs to read and write it, and its mode is %03o",
-		 g->mode & 0777);
-	return -EACCES;
-}
-
-static int check_topic(const struct be_member *m, const struct be_topic *t, struct be_why *why)
-{
-	struct be_perm on = { .uid = t->uid, .gid = t->gid, .mode = t->mode };
-
-	if (t->internal || !may(&m->caller, m->gids, m->gid_cnt, &on, 04)) {
-		snprintf(why->text, sizeof(why->text), "the topic %s may not be read", t->name);
-		return -EACCES;
-	}
 	return 0;
 }
 
@@ -127,6 +76,8 @@ static int join(struct coordinator *c, struct be_member *m, struct group_join *j
 		m->slot = slot;
 	m->expelled = m->fenced = false;
 	coord_touch(c, m->g);
+	coord_tell_topics(c, m->g);
+	access_on_member(c, m);
 	/* A fenced holder of the same instance hears of it at once. */
 	coord_on_events(c, m->g);
 	/* The end that it begins at is that of now, not that of the end of the round. */
@@ -163,7 +114,7 @@ static int join_request(struct coordinator *c, struct be_member *m, const struct
 
 	for (uint32_t i = 0; i < req->topic_cnt; i++) {
 		struct be_topic *t = broker_topic_find(c->b, req->topics[i]);
-		int r = t ? check_topic(m, t, why) : 0;
+		int r = t ? access_topic(m, t, why) : 0;
 
 		if (r)
 			return r;
@@ -174,18 +125,13 @@ static int join_request(struct coordinator *c, struct be_member *m, const struct
 /* It was expelled, and has asked again: with what it asked for then. */
 static int join_anew(struct coordinator *c, struct be_member *m, struct be_why *why)
 {
-	struct join_request req;
-	char sentence[SENTENCE_MAX];
-	int r;
+	int r = access_group(m, why);
 
-	if (m->is_stream)
-		return join_stream(c, m, why);
-	r = join_request_parse(m->request, m->request_len, &req, sentence);
 	if (r)
 		return r;
-	r = join_request(c, m, &req, why);
-	join_request_fini(&req);
-	return r;
+	if (m->is_stream)
+		return join_stream(c, m, why);
+	return join_request(c, m, m->request.owned ? &m->request : &m->first, why);
 }
 
 static int open_stream(void *ctx, struct be_group *bg, const char *topic,
@@ -201,9 +147,9 @@ static int open_stream(void *ctx, struct be_group *bg, const char *topic,
 		return r;
 	m->is_stream = true;
 	m->topic = strdup(topic);
-	r = m->topic ? check_group(m, why) : -ENOMEM;
+	r = m->topic ? access_group(m, why) : -ENOMEM;
 	if (!r && t)
-		r = check_topic(m, t, why);
+		r = access_topic(m, t, why);
 	if (!r)
 		r = join_stream(c, m, why);
 	if (r) {
@@ -215,50 +161,74 @@ static int open_stream(void *ctx, struct be_group *bg, const char *topic,
 	return 0;
 }
 
-/* A first write to `join`. */
-static int join_new(struct coordinator *c, struct coord_group *g, const char *text, size_t len,
-		    const struct join_request *req, const struct be_caller *caller, void *owner,
-		    struct be_member **ret, struct be_why *why)
+/* A first write to `join`. Takes the request on success. */
+static int join_new(struct coordinator *c, struct coord_group *g, struct join_request *req,
+		    const struct be_caller *caller, void *owner, struct be_member **ret,
+		    struct be_why *why)
 {
 	struct be_member *m;
 	int r = member_new(g, caller, owner, &m);
 
 	if (r)
 		return r;
-	m->request = malloc(len + 1);
-	r = m->request ? check_group(m, why) : -ENOMEM;
-	if (!r) {
-		memcpy(m->request, text, len);
-		m->request_len = len;
+	r = access_group(m, why);
+	if (!r)
 		r = join_request(c, m, req, why);
-	}
 	if (r) {
 		member_free(m);
 		return r;
 	}
+	m->first = *req;
+	*req = (struct join_request){ 0 };
 	g->be.refs++;
 	*ret = m;
 	return 0;
 }
 
-static int join_again(struct coordinator *c, struct be_member *m, const char *text, size_t len,
-		      const struct join_request *req, struct be_why *why)
+/* Who a member is was said with the first request; what it has from the others is what it
+ * subscribes. */
+static int check_same(const struct be_member *m, const struct join_request *req, struct be_why *why)
 {
-	char *copy = malloc(len + 1);
-	int r;
+	const char *id = m->first.member, *instance = m->first.instance;
+	struct group_member_view v;
 
-	if (!copy)
-		return -ENOMEM;
-	memcpy(copy, text, len);
-	group_on_line_dealt(m->g->core, mono_ms(c), m->slot);
-	r = join_request(c, m, req, why);
-	if (r) {
-		free(copy);
+	if (!id && group_member_get(m->g->core, m->slot, &v))
+		id = v.id;
+	if (req->member && id && strcmp(req->member, id) != 0)
+		snprintf(why->text, sizeof(why->text),
+			 "this file's member is %s, not %s: another takes another open file", id,
+			 req->member);
+	else if (req->instance && (!instance || strcmp(req->instance, instance) != 0))
+		snprintf(why->text, sizeof(why->text),
+			 "this file's member is %s%s, not of instance %s: another takes another "
+			 "open file",
+			 instance ? "of instance " : "of no instance", instance ? instance : "",
+			 req->instance);
+	else
+		return 0;
+	return -EINVAL;
+}
+
+/* A later write: another subscription of the same member. Takes the request on success. */
+static int join_again(struct coordinator *c, struct be_member *m, struct join_request *req,
+		      struct be_why *why)
+{
+	struct join_request asked = *req;
+	int r = check_same(m, req, why);
+
+	if (r)
 		return r;
-	}
-	free(m->request);
-	m->request = copy;
-	m->request_len = len;
+	group_on_line_dealt(m->g->core, mono_ms(c), m->slot);
+	/* What is not said again stays. */
+	if (!asked.member)
+		asked.member = m->first.member;
+	asked.instance = m->first.instance;
+	r = join_request(c, m, &asked, why);
+	if (r)
+		return r;
+	join_request_fini(&m->request);
+	m->request = asked;
+	*req = (struct join_request){ 0 };
 	return 0;
 }
 
@@ -293,9 +263,9 @@ static int write_join(void *ctx, struct be_group *bg, const char *text, size_t l
 		r = sign(c, *m, why);
 	} else if (*m) {
 		(*m)->last_tgid = caller->tgid;
-		r = join_again(c, *m, text, len, &req, why);
+		r = join_again(c, *m, &req, why);
 	} else {
-		r = join_new(c, coord_group_of(bg), text, len, &req, caller, owner, m, why);
+		r = join_new(c, coord_group_of(bg), &req, caller, owner, m, why);
 	}
 	join_request_fini(&req);
 	return r;
@@ -563,6 +533,15 @@ static unsigned shares(void *ctx, struct be_member *m, struct be_share *ret, uns
 	return m->share_cnt;
 }
 
+static int idle(void *ctx, struct be_member *m, struct be_why *why)
+{
+	(void)ctx;
+	if (!m->is_barred)
+		return -ENOMSG;
+	snprintf(why->text, sizeof(why->text), "the topic %s may not be read", m->topic);
+	return -EACCES;
+}
+
 static bool holds(const struct be_member *m, const struct be_partition *p)
 {
 	return m->slot != GROUP_NONE &&
@@ -602,7 +581,7 @@ static int share_position(void *ctx, struct be_member *m, struct be_partition *p
 {
 	struct coordinator *c = coordinator_of(ctx);
 	const struct group_offset *o;
-	int r = check_topic(m, p->topic, why);
+	int r = access_topic(m, p->topic, why);
 
 	if (!r)
 		r = broker_open_log(c->b, p, why);
@@ -745,6 +724,7 @@ void coord_members_backend(struct backend *ret)
 	ret->member_line = line;
 	ret->member_has_line = has_line;
 	ret->member_shares = shares;
+	ret->member_idle = idle;
 	ret->member_position = share_position;
 	ret->member_deliver = deliver;
 	ret->member_given = given;

@@ -229,6 +229,9 @@ struct backend {
 	/* Of a stream: what it holds, up to max; returns how many there are. */
 	unsigned (*member_shares)(void *ctx, struct be_member *m, struct be_share *ret,
 				  unsigned max);
+	/* Nothing of what it holds is at hand: -ENOMSG, it waits; -EACCES with why: its topic may
+	 * not be read, and nothing will come. */
+	int (*member_idle)(void *ctx, struct be_member *m, struct be_why *why);
 	/*
 	 * Where a share that is new to this stream begins: the committed offset, or by
 	 * auto.offset.reset. 0; -ESTALE with why: retention removed it, or reset is none: said

@@ -369,6 +369,8 @@ static int serve_new(struct take *t)
 		return due(t);
 	while (!r) {
 		r = pick(t, &g);
+		if (r == -ENOMSG)
+			return t->fs->be.member_idle(t->fs->be.ctx, t->h->member, &t->why);
 		if (r)
 			return r;
 		r = t->h->view.format == VIEW_LINES ? lines_give(t, g) : records_give(t, g);
@@ -477,5 +479,5 @@ bool member_ready(struct fs *fs, struct handle *h)
 		if (has_more(fs, h, s->held[i]))
 			return true;
 	}
-	return false;
+	return fs->be.member_idle(fs->be.ctx, h->member, &s->due_why) != -ENOMSG;
 }

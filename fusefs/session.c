@@ -316,31 +316,47 @@ int32_t session_tgid(int32_t tid)
 	return tgid;
 }
 
-unsigned session_groups(int32_t tid, uint32_t *ret, unsigned max)
+/* The numbers of a text with blanks between. */
+static int parse_groups(const char *text, uint32_t **ret, unsigned *ret_cnt)
 {
-	char path[64], *line = NULL, *at, *end;
-	size_t cap = 0;
+	/* Each takes a digit and a blank at least. */
+	uint32_t *gids = malloc((strlen(text) / 2 + 1) * sizeof(*gids));
 	unsigned cnt = 0;
+	char *end;
+
+	if (!gids)
+		return -ENOMEM;
+	for (unsigned long gid = strtoul(text, &end, 10); end != text;
+	     gid = strtoul(text, &end, 10)) {
+		gids[cnt++] = (uint32_t)gid;
+		text = end;
+	}
+	*ret = gids;
+	*ret_cnt = cnt;
+	return 0;
+}
+
+int session_groups(int32_t tid, uint32_t **ret, unsigned *ret_cnt)
+{
+	char path[64], *line = NULL;
+	size_t cap = 0;
+	int r = 0;
 	FILE *f;
 
+	*ret = NULL;
+	*ret_cnt = 0;
 	snprintf(path, sizeof(path), "/proc/%d/status", tid);
 	f = fopen(path, "re");
 	while (f && getline(&line, &cap, f) > 0) {
 		if (strncmp(line, "Groups:", 7) != 0)
 			continue;
-		for (at = line + 7; cnt < max; at = end) {
-			unsigned long gid = strtoul(at, &end, 10);
-
-			if (end == at)
-				break;
-			ret[cnt++] = (uint32_t)gid;
-		}
+		r = parse_groups(line + 7, ret, ret_cnt);
 		break;
 	}
 	free(line);
 	if (f)
 		fclose(f);
-	return cnt;
+	return r;
 }
 
 void session_comm(int32_t tid, char *ret, size_t len)

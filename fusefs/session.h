@@ -36,8 +36,9 @@ int session_fd(const struct session *s);
 int session_step(struct session *s);
 /* The process of a thread (FUSE tells threads); the thread itself where /proc does not know it. */
 int32_t session_tgid(int32_t tid);
-/* The supplementary groups of a thread, up to max; how many. Its name as ps shows it, cut. */
-unsigned session_groups(int32_t tid, uint32_t *ret, unsigned max);
+/* The supplementary groups of a thread, owned by the caller: -ENOMEM. Its name as ps shows it, cut.
+ */
+MUST_CHECK int session_groups(int32_t tid, uint32_t **ret, unsigned *ret_cnt);
 void session_comm(int32_t tid, char *ret, size_t len);
 /* Detaches the mount: no new opens; what is open goes on until session_free(). */
 void session_detach(struct session *s);

@@ -30,7 +30,8 @@ static_assert(ATOMIC_WRITE_MAX == 255 * 4096, "255 pages");
 #define TOPIC_DIR_MAX 272
 #define TOPIC_CNT_MAX (1U << 16)
 #define PARTITION_CNT_MAX (1U << 16)
-/* The same for consumer groups: their names may be parts of topics' names (GROUP.dlq). */
+/* The same for consumer groups, whose names may be parts of topics' names (GROUP.dlq), for the ids
+ * of their members, and for instances. */
 #define GROUP_NAME_MAX TOPIC_NAME_MAX
 #define GROUP_CNT_MAX (1U << 16)
 /* Of session.timeout.ms and the like: shorter ones would expel members that merely wait for a

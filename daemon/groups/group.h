@@ -44,7 +44,6 @@
 #define GROUP_NONE UINT32_MAX /* no slot */
 /* Members of one group. A state record names them all, and must fit into one append. */
 #define GROUP_MEMBER_MAX 4096U
-#define GROUP_ID_MAX 249 /* of group names, member ids, instances: bytes */
 /* What the texts of all members may take in a state record: a join beyond it is refused. */
 #define GROUP_TEXT_MAX (8U << 20)
 /* Partitions of all topics that a group subscribes. A state record with all of these is below the
@@ -129,6 +128,18 @@ MUST_CHECK int group_on_topic(struct group *g, const char *topic, const uint8_t 
  * False: nothing is due. What was told is not asked for again.
  */
 bool group_topics_due(struct group *g, const char **ret_name);
+/*
+ * Whether that member may read that topic: what it may not it is not assigned, though it
+ * subscribes to it. It may until something else is said; said again after each join and
+ * resubscribing, and where the topic was not known yet. Of others, and of topics that it does not
+ * subscribe, nothing.
+ */
+void group_on_access(struct group *g, uint32_t slot, const char *topic, bool may);
+/* Whether the member subscribes to a topic of that name. */
+bool group_subscribes(const struct group *g, uint32_t slot, const char *topic);
+/* The name (borrowed) of the idx-th topic that the member subscribes to and the group knows; NULL
+ * beyond the last. */
+const char *group_topic_at(const struct group *g, uint32_t slot, uint32_t idx);
 
 /* ---- Membership ---- */
 

@@ -107,8 +107,11 @@ struct group_member {
 	uint64_t line_gen, line_dealt_gen;
 	void *owner;
 	struct group_sub *sub; /* a reference; NULL once gone */
-	struct list parts;     /* what it holds */
-	uint32_t undealt_cnt;  /* of them: given > dealt */
+	/* Of its topics those that it may not read, by address; owned array. */
+	struct group_topic **denied;
+	uint32_t denied_cnt, denied_cap;
+	struct list parts;    /* what it holds */
+	uint32_t undealt_cnt; /* of them: given > dealt */
 	uint32_t leaving_cnt;
 	const char *id, *instance, *client_id, *client_host; /* into text; instance may be NULL */
 	size_t text_len;				     /* what its texts take in a record */
@@ -176,8 +179,9 @@ void group_post(struct group *g, struct group_member *m, enum group_event_kind k
 MUST_CHECK int group_sub_get(struct group *g, const struct group_join *j, struct group_sub **ret,
 			     char *ret_sentence);
 void group_sub_put(struct group *g, struct group_sub *sub);
-/* Whether it has a topic among its known ones. */
-bool group_sub_knows(const struct group_sub *sub, const struct group_topic *t);
+/* Whether the member subscribes to the topic and may read it. */
+bool group_member_wants(const struct group_member *m, const struct group_topic *t);
+bool group_member_may(const struct group_member *m, const struct group_topic *t);
 /* Room for a topic of that name in all subscriptions that want it (is_hit says which): -ENOMEM. */
 MUST_CHECK int group_subs_reserve(struct group *g, const char *name, uint32_t *ret_cnt);
 /* Puts it into those. */

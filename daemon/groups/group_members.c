@@ -34,8 +34,8 @@ struct group_member *group_member_new(const struct group_join *j, const char *id
 	const char *client_host = j->client_host ? j->client_host : "";
 	const char *instance = j->instance ? j->instance : "";
 	/* The names of processes and hosts are told, not compared: what is too long is cut. */
-	size_t lens[] = { strlen(id), strlen(instance), strnlen(client_id, GROUP_ID_MAX),
-			  strnlen(client_host, GROUP_ID_MAX) };
+	size_t lens[] = { strlen(id), strlen(instance), strnlen(client_id, GROUP_NAME_MAX),
+			  strnlen(client_host, GROUP_NAME_MAX) };
 	size_t len = lens[0] + lens[1] + lens[2] + lens[3];
 	struct group_member *m = calloc(1, sizeof(*m) + len + ARRAY_CNT(lens));
 	char *at;
@@ -72,6 +72,7 @@ void group_member_free(struct group *g, struct group_member *m)
 	list_remove(&m->event_node);
 	if (m->slot != GROUP_NONE)
 		g->slots[m->slot] = NULL;
+	free(m->denied);
 	free(m);
 }
 
@@ -212,9 +213,9 @@ static void forget_given(struct group *g, struct group_member *m)
 
 static int check_text(const char *what, const char *s, char *ret_sentence)
 {
-	if (s && (!*s || strlen(s) > GROUP_ID_MAX))
+	if (s && (!*s || strlen(s) > GROUP_NAME_MAX))
 		return group_refuse(ret_sentence, -EINVAL, "%s has 1 to %d bytes", what,
-				    GROUP_ID_MAX);
+				    GROUP_NAME_MAX);
 	return 0;
 }
 
@@ -282,7 +283,8 @@ static void take_over(struct group *g, struct group_member *m, struct group_memb
 	/* Two processes with one id that was chosen: only another generation tells them apart. */
 	if (old->owner && !strcmp(old->id, m->id))
 		g->is_moved = true;
-	if (m->sub != old->sub)
+	/* What the old one might not read the new one may, until something else is said. */
+	if (m->sub != old->sub || old->denied_cnt)
 		g->needs_assign = true;
 	unlink_tables(g, old);
 	if (old->owner)
@@ -382,8 +384,9 @@ int group_resubscribe(struct group *g, int64_t now_ms, uint32_t slot, const stru
 	g->is_changed = true;
 	if (sub != m->sub)
 		g->needs_assign = g->is_moved = m->is_changed = true;
-	if (group_strategy(g) != strategy)
+	if (group_strategy(g) != strategy || m->denied_cnt)
 		g->needs_assign = true;
+	m->denied_cnt = 0;
 	g->text_len += sub->text_len - m->sub->text_len;
 	group_sub_put(g, m->sub);
 	m->sub = sub;

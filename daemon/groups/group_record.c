@@ -372,10 +372,10 @@ static int load_head(struct loader *l, struct group_join *j, struct member_texts
 	j->session_timeout_ms = (int64_t)cur_get_le64(&l->c);
 	j->rebalance_timeout_ms = (int64_t)cur_get_le64(&l->c);
 	j->max_poll_interval_ms = (int64_t)cur_get_le64(&l->c);
-	get_str8(&l->c, GROUP_ID_MAX, t->id);
-	get_str8(&l->c, GROUP_ID_MAX, t->instance);
-	get_str8(&l->c, GROUP_ID_MAX, t->client_id);
-	get_str8(&l->c, GROUP_ID_MAX, t->client_host);
+	get_str8(&l->c, GROUP_NAME_MAX, t->id);
+	get_str8(&l->c, GROUP_NAME_MAX, t->instance);
+	get_str8(&l->c, GROUP_NAME_MAX, t->client_id);
+	get_str8(&l->c, GROUP_NAME_MAX, t->client_host);
 	r = load_sub(l, flags & MEMBER_PATTERN, j);
 	if (r)
 		return r;

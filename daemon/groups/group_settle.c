@@ -5,7 +5,7 @@
  * What the assignors are told of the past is the last assignment, not who holds what at the moment:
  * a share that is on its way to its target counts as its target's, so that a second change finds
  * the balance that the first was about to reach and moves nothing back. Only where the target is
- * gone or does not subscribe to the topic any more the share is its holder's.
+ * gone or does not want the topic any more the share is its holder's.
  */
 #include "daemon/groups/group_impl.h"
 
@@ -19,6 +19,7 @@ struct plan {
 	struct assign_member *members;
 	struct assign_part *owned; /* one member's after the other's */
 	uint32_t *idx;		   /* of topics, one subscription's after the other's */
+	uint32_t *idx_end;	   /* behind those that are filled */
 	uint32_t *owner;	   /* the answer */
 	uint32_t topic_cnt, part_cnt;
 };
@@ -49,6 +50,11 @@ static int plan_init(const struct group *g, struct plan *p)
 		}
 	LIST_FOREACH(pos, &g->subs)
 		idx_cnt += LIST_ENTRY(pos, struct group_sub, node)->known_cnt;
+	LIST_FOREACH(pos, &g->members) {
+		const struct group_member *m = LIST_ENTRY(pos, struct group_member, node);
+
+		idx_cnt += m->denied_cnt ? m->sub->known_cnt : 0;
+	}
 	/* None of them is empty, so that NULL means no memory. */
 	p->topics = calloc(p->topic_cnt + 1, sizeof(*p->topics));
 	p->members = calloc(g->member_cnt + 1, sizeof(*p->members));
@@ -80,6 +86,25 @@ static void plan_subs(const struct group *g, struct plan *p)
 				*at++ = sub->known[i]->idx;
 		sub->idx_cnt = (uint32_t)(at - sub->idx);
 	}
+	p->idx_end = at;
+}
+
+/* A member that may not read all of its topics has a list of its own. */
+static void plan_topics(struct plan *p, const struct group_member *m, struct assign_member *ret)
+{
+	const struct group_sub *sub = m->sub;
+	uint32_t *at = p->idx_end;
+
+	ret->topic_idx = sub->idx;
+	ret->topic_cnt = sub->idx_cnt;
+	if (!m->denied_cnt)
+		return;
+	ret->topic_idx = at;
+	for (uint32_t i = 0; i < sub->known_cnt; i++)
+		if (is_planned(sub->known[i]) && group_member_may(m, sub->known[i]))
+			*at++ = sub->known[i]->idx;
+	ret->topic_cnt = (uint32_t)(at - p->idx_end);
+	p->idx_end = at;
 }
 
 /* Whom the assignors are told to own a share: NULL for nobody. */
@@ -87,7 +112,7 @@ static struct group_member *owner_before(const struct group *g, const struct gro
 {
 	struct group_member *target = group_slot(g, p->target), *holder = group_slot(g, p->holder);
 
-	if (target && (target == holder || group_sub_knows(target->sub, p->topic)))
+	if (target && (target == holder || group_member_wants(target, p->topic)))
 		return target;
 	return holder;
 }
@@ -103,10 +128,9 @@ static void plan_members(const struct group *g, struct plan *p)
 		p->members[cnt++] = (struct assign_member){
 			.id = m->id,
 			.instance_id = m->instance,
-			.topic_idx = m->sub->idx,
-			.topic_cnt = m->sub->idx_cnt,
 			.owned_generation = 1,
 		};
+		plan_topics(p, m, &p->members[m->idx]);
 	}
 	/* How many each owns says where its part of `owned` begins. */
 	for (uint32_t i = 0; i < g->topic_cnt; i++)

@@ -4,6 +4,7 @@
  * group settles. A topic that no subscription knows any more is forgotten once nobody holds
  * anything of it; until then what is known of it may be out of date, as its changes are not told.
  */
+#include "daemon/base/fund.h"
 #include "daemon/base/hash.h"
 #include "daemon/groups/group_impl.h"
 
@@ -219,11 +220,80 @@ static uint32_t known_from(const struct group_sub *sub, const char *name)
 	return lo;
 }
 
-bool group_sub_knows(const struct group_sub *sub, const struct group_topic *t)
+static bool knows(const struct group_sub *sub, const struct group_topic *t)
 {
 	uint32_t i = known_from(sub, t->name);
 
 	return i < sub->known_cnt && sub->known[i] == t;
+}
+
+bool group_subscribes(const struct group *g, uint32_t slot, const char *topic)
+{
+	const struct group_member *m = group_slot(g, slot);
+
+	return m && wants(m->sub, topic);
+}
+
+const char *group_topic_at(const struct group *g, uint32_t slot, uint32_t idx)
+{
+	const struct group_member *m = group_slot(g, slot);
+
+	return m && idx < m->sub->known_cnt ? m->sub->known[idx]->name : NULL;
+}
+
+/* ---- What members may read ---- */
+
+/* The first of those denied whose address is not before this one. */
+static uint32_t denied_from(const struct group_member *m, const struct group_topic *t)
+{
+	uint32_t lo = 0, hi = m->denied_cnt;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if ((uintptr_t)m->denied[mid] < (uintptr_t)t)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+bool group_member_may(const struct group_member *m, const struct group_topic *t)
+{
+	uint32_t i = denied_from(m, t);
+
+	return i == m->denied_cnt || m->denied[i] != t;
+}
+
+bool group_member_wants(const struct group_member *m, const struct group_topic *t)
+{
+	return knows(m->sub, t) && group_member_may(m, t);
+}
+
+void group_on_access(struct group *g, uint32_t slot, const char *topic, bool may)
+{
+	struct group_member *m = group_slot(g, slot);
+	struct group_topic *t = group_topic_find(g, topic);
+	uint32_t i;
+
+	if (!m || !t || !knows(m->sub, t) || group_member_may(m, t) == may)
+		return;
+	i = denied_from(m, t);
+	if (may) {
+		m->denied_cnt--;
+		memmove(m->denied + i, m->denied + i + 1, (m->denied_cnt - i) * sizeof(*m->denied));
+	} else {
+		if (m->denied_cnt == m->denied_cap) {
+			/* It is decided: somebody must not read it. */
+			m->denied_cap = m->denied_cap ? m->denied_cap * 2 : 4;
+			m->denied = fund_realloc(m->denied, m->denied_cap, sizeof(*m->denied));
+		}
+		memmove(m->denied + i + 1, m->denied + i, (m->denied_cnt - i) * sizeof(*m->denied));
+		m->denied[i] = t;
+		m->denied_cnt++;
+	}
+	g->needs_assign = true;
 }
 
 int group_subs_reserve(struct group *g, const char *name, uint32_t *ret_cnt)

@@ -37,7 +37,7 @@ struct sg_part {
 	bool processed[SG_RECORDS];
 	uint32_t delivered[SG_RECORDS]; /* as often as it was written */
 	uint64_t told_generation;	/* the newest in which somebody was told to have it */
-	char told[GROUP_ID_MAX + 1];	/* ... and who */
+	char told[GROUP_NAME_MAX + 1];	/* ... and who */
 };
 
 struct sg_topic {
@@ -63,7 +63,7 @@ struct sg_client {
 	int64_t sign_ms; /* of its last sign of life */
 	int64_t owes_ms; /* since when it owes a hand-over; -1 */
 	uint64_t line_generation;
-	char id[GROUP_ID_MAX + 1]; /* while it is a member; then of the member that it was */
+	char id[GROUP_NAME_MAX + 1]; /* while it is a member; then of the member that it was */
 	struct sg_view views[SG_TOPICS][SG_PARTS];
 };
 

@@ -177,11 +177,11 @@ int32_t session_tgid(int32_t tid)
 	return tid;
 }
 
-unsigned session_groups(int32_t tid, uint32_t *ret, unsigned max)
+int session_groups(int32_t tid, uint32_t **ret, unsigned *ret_cnt)
 {
 	(void)tid;
-	(void)ret;
-	(void)max;
+	*ret = NULL;
+	*ret_cnt = 0;
 	return 0;
 }
 

@@ -91,6 +91,30 @@ with Broker():
             assert_eq({}, held(line(three)))
         assert_errno("EBUSY", os.rmdir, group("g"))
     assert_eq("Empty", state("g")["state"])
+    # Who a member is stays: a request that says something else is refused, and changes nothing.
+    with opened(group("g/join"), os.O_RDWR) as fd:
+        os.write(fd, b"topics=a\n")
+        first = line(fd)["member"]
+        for what in (b"topics=b member=other\n", b"topics=b instance=i\n"):
+            assert_errno("EINVAL", os.write, fd, what)
+        assert_errors_line(f" EINVAL .*groups/g/join: this file.s member is {first}, not other")
+        assert_errors_line(" EINVAL .*groups/g/join: .* is of no instance, not of instance i")
+        assert_eq({first: {"a": [0, 1]}}, shares("g"))
+        os.write(fd, b"topics=b member=%s\n" % first.encode())
+        assert_eq({"b": [0, 1, 2, 3]}, held(line(fd)))
+    with opened(group("g/join"), os.O_RDWR) as fd:
+        os.write(fd, b"topics=a member=me instance=i session.timeout.ms=100\n")
+        for what in (b"topics=b member=m-1\n", b"topics=b member=me instance=j\n"):
+            assert_errno("EINVAL", os.write, fd, what)
+        # What is not said again stays, also where it has to join anew.
+        os.write(fd, b"topics=b max.poll.interval.ms=100\n")
+        assert_eq({"b": [0, 1, 2, 3]}, held(line(fd)))
+        wait_until(lambda: not state("g")["members"])
+        assert_errno("ESTALE", os.read, fd, 1000)
+        assert_eq({"me": {"b": [0, 1, 2, 3]}}, shares("g"))
+        assert_eq("i", state("g")["members"][0]["group_instance_id"])
+        os.write(fd, b"topics=b session.timeout.ms=100\n")
+    wait_until(lambda: not state("g")["members"])
     # Write only: it is a member until the file is closed.
     with opened(group("g/join"), os.O_WRONLY) as fd:
         os.write(fd, b"topics=a\n")

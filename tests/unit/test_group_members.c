@@ -4,7 +4,7 @@
 
 static void test_joins_that_are_refused_change_nothing(void **state_)
 {
-	char long_id[GROUP_ID_MAX + 2];
+	char long_id[GROUP_NAME_MAX + 2];
 	uint32_t slot = 77;
 
 	memset(long_id, 'x', sizeof(long_id) - 1);
@@ -49,13 +49,13 @@ static void test_a_group_has_no_more_members_than_its_record_holds(void **state_
 
 static void test_subscriptions_have_a_bound_together(void **state_)
 {
-	static char names[GROUP_TOPIC_MAX][GROUP_ID_MAX + 1];
+	static char names[GROUP_TOPIC_MAX][GROUP_NAME_MAX + 1];
 	const char *topics[GROUP_TOPIC_MAX];
 	uint32_t cnt = 0, slot;
 	int r;
 
 	for (uint32_t i = 0; i < GROUP_TOPIC_MAX; i++) {
-		memset(names[i], 'x', GROUP_ID_MAX);
+		memset(names[i], 'x', GROUP_NAME_MAX);
 		snprintf(names[i], sizeof(names[i]), "%0248u", i);
 		topics[i] = names[i];
 	}
@@ -64,7 +64,7 @@ static void test_subscriptions_have_a_bound_together(void **state_)
 	while (!r && ++cnt < 100);
 	assert_int_equal(r, -ENOSPC);
 	assert_int_equal(group_member_cnt(g), cnt);
-	assert_int_equal(cnt, GROUP_TEXT_MAX / (GROUP_TOPIC_MAX * GROUP_ID_MAX + 67));
+	assert_int_equal(cnt, GROUP_TEXT_MAX / (GROUP_TOPIC_MAX * GROUP_NAME_MAX + 67));
 }
 
 static void test_an_explicit_strategy_goes_before_the_groups(void **state_)
@@ -466,6 +466,94 @@ static void test_views_show_members_in_the_order_of_joining(void **state_)
 	assert_string_equal(v.id, "again");
 }
 
+/* ---- What members may read ---- */
+
+static void test_a_member_is_given_only_what_it_may_read(void **state_)
+{
+	uint32_t a = join('a', JOIN(.pattern = ".*")), b = join('b', JOIN(.pattern = ".*"));
+
+	topic("bills", bills, 2);
+	topic("orders", orders, 2);
+	assert_true(group_subscribes(g, a, "bills"));
+	assert_string_equal(group_topic_at(g, a, 0), "bills");
+	assert_string_equal(group_topic_at(g, a, 1), "orders");
+	assert_null(group_topic_at(g, a, 2));
+	group_on_access(g, a, "bills", false);
+	settle();
+	assert_string_equal(held(a), "orders:0,1");
+	assert_string_equal(held(b), "bills:0,1");
+	/* Said again it is nothing new. */
+	group_on_access(g, a, "bills", false);
+	group_on_access(g, b, "orders", true);
+	assert_false(group_is_unsettled(g));
+	/* What nobody may read nobody holds. */
+	group_on_access(g, b, "bills", false);
+	settle();
+	assert_string_equal(held(a), "orders:0");
+	assert_string_equal(held(b), "orders:1");
+	group_on_access(g, a, "bills", true);
+	settle();
+	assert_string_equal(held(a), "bills:0,1");
+	assert_string_equal(held(b), "orders:0,1");
+}
+
+static void test_what_may_not_be_read_any_more_is_handed_over(void **state_)
+{
+	uint32_t a = stream('a'), b;
+
+	topic("orders", orders, 1);
+	settle();
+	b = stream('b');
+	settle();
+	given(a, 0, 5);
+	group_on_access(g, a, "orders", false);
+	settle();
+	assert_string_equal(held(a), "orders:0*");
+	dealt(a, 0, 5);
+	settle();
+	assert_string_equal(held(a), "");
+	assert_string_equal(held(b), "orders:0");
+}
+
+static void test_what_a_member_may_not_goes_with_it(void **state_)
+{
+	uint32_t a = join('a', JOIN(.instance = "one")), slot;
+
+	topic("orders", orders, 1);
+	group_on_access(g, a, "orders", false);
+	settle();
+	assert_string_equal(held(a), "");
+	/* The one who comes may be another user. */
+	group_leave(g, 0, a);
+	a = join('b', JOIN(.instance = "one"));
+	settle();
+	assert_string_equal(held(a), "orders:0");
+	group_on_access(g, a, "orders", false);
+	settle();
+	assert_string_equal(held(a), "");
+	/* A new subscription is looked at anew. */
+	assert_int_equal(group_resubscribe(g, 0, a, &JOIN(.pattern = "orders"), sentence), 0);
+	topic("orders", orders, 1);
+	settle();
+	assert_string_equal(held(a), "orders:0");
+	/* Nobody, and what is not subscribed. */
+	group_on_access(g, 77, "orders", false);
+	group_on_access(g, a, "bills", false);
+	assert_false(group_subscribes(g, a, "bills"));
+	assert_false(group_subscribes(g, 77, "orders"));
+	assert_null(group_topic_at(g, 77, 0));
+	assert_false(group_is_unsettled(g));
+	/* Slots are used again. */
+	group_on_access(g, a, "orders", false);
+	group_leave(g, 0, a);
+	tick_until(1 << 30);
+	settle();
+	slot = stream('c');
+	topic("orders", orders, 1);
+	settle();
+	assert_string_equal(held(slot), "orders:0");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -494,6 +582,9 @@ int main(void)
 		CASE(test_events_of_a_slot_that_was_left_are_dropped),
 		CASE(test_deletion_fences_everybody),
 		CASE(test_views_show_members_in_the_order_of_joining),
+		CASE(test_a_member_is_given_only_what_it_may_read),
+		CASE(test_what_may_not_be_read_any_more_is_handed_over),
+		CASE(test_what_a_member_may_not_goes_with_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
