@@ -140,7 +140,8 @@ static struct coord_group *add(struct coordinator *c, const struct metadata_grou
 	list_init(&g->members);
 	list_init(&g->link);
 	g->deadline_ms = INT64_MAX;
-	g->emptied_ms = c->b->now_ms;
+	/* Where no record says otherwise it never had a member. */
+	g->emptied_ms = mg->created_ms;
 	refresh(g, mg);
 	return g;
 }
@@ -518,6 +519,8 @@ int coord_settle(struct coordinator *c, struct coord_group *g)
 		return -ESTALE;
 	coord_tell_topics(c, g);
 	r = group_is_unsettled(g->core) ? group_settle(g->core, c->b->mono_us / 1000) : 0;
+	if (had_members && !group_member_cnt(g->core))
+		g->emptied_ms = c->b->now_ms;
 	if (!r && group_is_unwritten(g->core)) {
 		r = coord_write_state(c, g);
 		if (!r)
@@ -525,8 +528,6 @@ int coord_settle(struct coordinator *c, struct coord_group *g)
 	}
 	if (!r)
 		list_remove(&g->link);
-	if (had_members && !group_member_cnt(g->core))
-		g->emptied_ms = c->b->now_ms;
 	coord_on_events(c, g);
 	g->deadline_ms = group_deadline_ms(g->core);
 	if (r)
@@ -635,6 +636,8 @@ int coordinator_open(struct broker *b, bool clean, struct coordinator **ret, cha
 	list_init(&c->new_groups);
 	list_init(&c->rejects);
 	c->deadline_ms = INT64_MAX;
+	/* Not at once: members come back after their broker. */
+	c->expiry_ms = b->mono_us / 1000 + b->options->config.offsets_retention_check_ms;
 	b->groups = c;
 	for (uint32_t i = 0; i < metadata_group_cnt(md); i++)
 		add(c, metadata_group_at(md, i));

@@ -15,6 +15,9 @@
 #define LETTER_CNT_MAX 1024U
 /* How long a write that failed, of a group's state or behind a letter, is left alone. */
 #define RETRY_MS 100
+/* More than a group has in one life of the broker; and 2^33 lives stay below 2^53, up to where
+ * everybody's JSON counts. */
+#define GENERATIONS_PER_LIFE (UINT64_C(1) << 20)
 
 /* A letter that could not be stored: whoever is given the record next is told. */
 struct letter_failed {

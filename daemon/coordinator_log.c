@@ -89,6 +89,9 @@ int coord_write_state(struct coordinator *c, struct coord_group *g)
 	if (r)
 		return r;
 	rec = record_of(c, key, key_len, c->scratch.data, c->scratch.len);
+	/* Written again, it is empty as long as it was: no start begins its retention anew. */
+	if (!group_member_cnt(g->core))
+		rec.timestamp_ms = g->emptied_ms;
 	c->rebalances++;
 	return coord_append(c, g, &rec, 1);
 }
@@ -586,6 +589,18 @@ static int load_all(struct loader *l, struct be_topic *t, char *sentence)
 	return r;
 }
 
+/*
+ * After a stop that may have lost the end of __consumer_offsets: the generations that stood there
+ * were told, and a commit that names one must not meet another of its number. Each life of the
+ * broker has a range of them, as its incarnation is stable before anybody is told anything.
+ */
+static void raise_generation(const struct coordinator *c, struct coord_group *g)
+{
+	uint64_t beyond = group_generation(g->core) + GENERATIONS_PER_LIFE;
+
+	group_raise(g->core, MAX(beyond, c->b->incarnation * GENERATIONS_PER_LIFE));
+}
+
 int coord_load(struct coordinator *c, bool clean, char *sentence)
 {
 	struct be_topic *t = broker_topic_find(c->b, OFFSETS_TOPIC);
@@ -603,6 +618,8 @@ int coord_load(struct coordinator *c, bool clean, char *sentence)
 		r = drop_orphans(c, g);
 		if (!r && !clean)
 			r = lower_offsets(c, g);
+		if (!clean)
+			raise_generation(c, g);
 		coord_touch(c, g);
 	}
 	if (!r)

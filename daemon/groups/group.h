@@ -226,6 +226,10 @@ bool group_is_unwritten(const struct group *g);
  * GROUP_EVENT_ASSIGNED. */
 void group_on_written(struct group *g);
 
+/* Generations were told perhaps that nobody knows any more: those to come are beyond `beyond`,
+ * which is not told before it is written. Nobody is connected. */
+void group_raise(struct group *g, uint64_t beyond);
+
 enum group_event_kind {
 	GROUP_EVENT_NONE,
 	/* There is a new generation for this member: for those of `join` each, for a stream one

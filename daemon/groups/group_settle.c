@@ -287,6 +287,14 @@ bool group_is_unwritten(const struct group *g)
 	return g->is_unwritten;
 }
 
+void group_raise(struct group *g, uint64_t beyond)
+{
+	if (g->generation > beyond)
+		return;
+	g->generation = beyond;
+	g->is_moved = true;
+}
+
 void group_on_written(struct group *g)
 {
 	bool is_raised = g->generation > g->written_generation;

@@ -6,7 +6,7 @@
  *   kill         no committed offset that was seen has moved back; the generation has not fallen;
  *                deliveries are not fewer
  *   power loss   what the last fsync of `commit` covered is committed, or the log's end is; a
- *                record whose `reject` was answered is a letter
+ *                record whose `reject` was answered is a letter; no generation comes again
  *   both         nothing is committed beyond a log's end; each record before a committed offset has
  *                been dealt with, or is a dead letter; no record is two; none is one that was
  *                neither rejected nor delivered so often; of a group or a topic that is gone
@@ -261,6 +261,152 @@ static const struct scenario cleaning = {
 	.covers = covers_cleaned,
 };
 
+/* ---- All ways of committing: on-read, by hand, in the name of a member; and who stays away ----
+ */
+
+static const struct call modes_writer[] = {
+	MKDIR(0), OPEN(0, "0"), WRITE(0, 5, 0), FSYNC(0), WRITE(0, 3, 0), CLOSE(0), END,
+};
+static const struct call once[] = {
+	GROUP_MKDIR(0),
+	GROUP_CONFIG(0, 0, "commit=on-read\nmax.poll.records=2\n"),
+	STREAM(0, 0, ""),
+	STREAM_READ(0),
+	STREAM_READ(0),
+	STREAM_CLOSE(0),
+	STREAM(0, 0, ""),
+	STREAM_READ(0),
+	STREAM_READ(0),
+	STREAM_CLOSE(0),
+	END,
+};
+static const struct call once_too[] = {
+	PAUSE(4), STREAM(0, 0, ".json"), STREAM_READ(0), STREAM_READ(0), STREAM_CLOSE(0), END,
+};
+static const struct call by_hand[] = {
+	GROUP_MKDIR(1),
+	GROUP_CONFIG(1, 0, "commit=manual\n"),
+	STREAM(1, 0, ""),
+	STREAM_READ(1),
+	STREAM_READ(1),
+	COMMIT(1, 0, 0, 1),
+	STREAM_READ(1),
+	COMMIT_FSYNC(1, 0, 0, 2),
+	COMMIT(1, 0, 0, 3),
+	STREAM_CLOSE(1),
+	END,
+};
+static const struct call by_words[] = {
+	GROUP_MKDIR(2),
+	JOIN(2, "topics=orders instance=one"),
+	JOIN_READ(2),
+	COMMIT_WORDS(2, 0, 0, 1),
+	JOIN_READ(2),
+	COMMIT_WORDS(2, 0, 0, 2),
+	JOIN_READ(2),
+	COMMIT_WORDS(2, 0, 0, 3),
+	STREAM_CLOSE(2),
+	JOIN(2, "topics=orders instance=one"),
+	JOIN_READ(2),
+	COMMIT_WORDS(2, 0, 0, 4),
+	COMMIT_FSYNC(2, 0, 0, 4),
+	END,
+};
+static const struct call by_words_too[] = {
+	PAUSE(5),
+	JOIN(2, "pattern=o.* member=two instance=two session.timeout.ms=100"),
+	JOIN_READ(2),
+	JOIN_READ(2),
+	COMMIT_WORDS(2, 0, 0, 1),
+	STREAM_CLOSE(2),
+	END,
+};
+static const struct call *const modes_1[] = { modes_writer, once,	  once_too, by_hand,
+					      by_words,	    by_words_too, NULL };
+static const struct call by_words_again[] = {
+	COMMIT_WORDS(2, 0, 0, 5),
+	JOIN(2, "topics=orders instance=one"),
+	COMMIT_WORDS(2, 0, 0, 6),
+	JOIN_READ(2),
+	COMMIT_WORDS(2, 0, 0, 7),
+	STREAM_CLOSE(2),
+	END,
+};
+static const struct call once_again[] = {
+	STREAM(0, 0, ""), STREAM_READ(0), STREAM_READ(0), STREAM_CLOSE(0), END,
+};
+static const struct call *const modes_2[] = { once_again, by_words_again, NULL };
+static const struct call *const after_modes[] = { after_topic, after_write, once_too,
+						  by_words_again, NULL };
+
+static bool covers_modes(const struct world *w)
+{
+	return w->groups[0].commits[0][0].offset > 0 && w->groups[1].commits[0][0].offset == 3 &&
+	       w->groups[2].commits[0][0].offset >= 4 && w->groups[2].line_commits;
+}
+
+static const struct scenario modes = {
+	.topics = { "orders" },
+	.groups = { "once", "hand", "words" },
+	.lives = { { modes_1,
+		     "num.partitions=2\noffsets.topic.num.partitions=1\njournal.bytes=1048576\n",
+		     false },
+		   { modes_2, "", false } },
+	.after = after_modes,
+	.covers = covers_modes,
+};
+
+/* ---- Offsets expire: of a group that never had members, of one that had, over restarts ---- */
+
+static const struct call expires[] = {
+	MKDIR(0),
+	OPEN(0, "0"),
+	WRITE(0, 5, 0),
+	CLOSE(0),
+	GROUP_MKDIR(0),
+	COMMIT(0, 0, 0, 3),
+	GROUP_MKDIR(1),
+	STREAM(1, 0, ""),
+	STREAM_READ(1),
+	STREAM_READ(1),
+	STREAM_CLOSE(1),
+	PAUSE(30000),
+	COMMIT_FSYNC(1, 0, 0, 3),
+	END,
+};
+static const struct call *const expires_1[] = { expires, NULL };
+static const struct call waits[] = { PAUSE(45000), END };
+static const struct call *const expires_2[] = { waits, NULL };
+static const struct call *const after_expiry[] = { after_topic, after_write, waits, NULL };
+
+static bool covers_expiry(const struct world *w)
+{
+	return !w->groups[0].commits[0][0].is_there && !w->groups[1].commits[0][0].is_there;
+}
+
+static const struct scenario expiry = {
+	.topics = { "orders" },
+	.groups = { "files", "members" },
+	.lives = { { expires_1,
+		     "num.partitions=2\noffsets.topic.num.partitions=1\njournal.bytes=1048576\n"
+		     "offsets.retention.minutes=1\noffsets.retention.check.interval.ms=1000\n",
+		     false },
+		   { expires_2, "", false },
+		   { expires_2, "", true } },
+	.after = after_expiry,
+	.covers = covers_expiry,
+};
+
+static void test_stop_among_all_ways_of_committing(void **state)
+{
+	sweep_stops(&modes, "ways of committing", 200);
+}
+
+static void test_stop_while_offsets_expire(void **state)
+{
+	sweep_stops(&expiry, "expiry", 60);
+}
+
 static void test_stop_among_commits(void **state)
 {
 	sweep_stops(&commits, "commits", 200);
@@ -312,6 +458,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stop_among_commits),
 		cmocka_unit_test(test_stop_among_dead_letters),
+		cmocka_unit_test(test_stop_among_all_ways_of_committing),
+		cmocka_unit_test(test_stop_while_offsets_expire),
 		cmocka_unit_test(test_stop_while_offsets_are_cleaned),
 		cmocka_unit_test(test_each_call_fails_with_eio),
 		cmocka_unit_test(test_each_call_fails_with_enospc),

@@ -98,6 +98,10 @@
 	{                                                                                          \
 		CALL_SEEK, t, NULL, part, off, g                                                   \
 	}
+#define COMMIT_WORDS(g, t, part, off)                                                              \
+	{                                                                                          \
+		CALL_COMMIT_WORDS, t, NULL, part, off, g | CALL_MAY_REFUSE                         \
+	}
 #define REJECT(g, t, part, off)                                                                    \
 	{                                                                                          \
 		CALL_REJECT, t, NULL, part, off, g | CALL_MAY_REFUSE                               \
@@ -113,6 +117,14 @@
 #define STREAM_READ_LINE(g)                                                                        \
 	{                                                                                          \
 		CALL_STREAM_READ, 0, NULL, 0, 1, g                                                 \
+	}
+#define JOIN(g, request)                                                                           \
+	{                                                                                          \
+		CALL_JOIN, 0, request, 0, 0, g                                                     \
+	}
+#define JOIN_READ(g)                                                                               \
+	{                                                                                          \
+		CALL_JOIN_READ, 0, NULL, 0, 0, g                                                   \
 	}
 #define STREAM_CLOSE(g)                                                                            \
 	{                                                                                          \

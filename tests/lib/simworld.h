@@ -40,10 +40,13 @@ enum call_kind {
 	CALL_COMMIT_DSYNC, /* ... by a descriptor with O_DSYNC */
 	CALL_OFFSET,	   /* offsets/T/P */
 	CALL_SEEK,
+	CALL_COMMIT_WORDS, /* ... with the words of the group's newest line of `join` */
 	CALL_REJECT,
-	CALL_STREAM,	  /* opens topics/T; text: its format, "" or ".json" */
-	CALL_STREAM_READ, /* behind all that was given; len 1: behind the first record only */
-	CALL_STREAM_CLOSE,
+	CALL_STREAM,	   /* opens topics/T; text: its format, "" or ".json" */
+	CALL_STREAM_READ,  /* behind all that was given; len 1: behind the first record only */
+	CALL_JOIN,	   /* opens join and writes the text */
+	CALL_JOIN_READ,	   /* one line */
+	CALL_STREAM_CLOSE, /* of a join, too */
 };
 
 #define CALL_MAY_REFUSE 0x100
@@ -82,6 +85,7 @@ struct world_commit {
 	bool is_there;
 	int64_t offset, delivered_off;
 	uint32_t delivered_cnt;
+	int64_t commit_ms;
 	int64_t synced; /* covered by an fsync; -1: nothing */
 	int64_t back;	/* somebody has asked to move it back to there; -1: nobody */
 };
@@ -92,8 +96,19 @@ struct world_group {
 	char name[16];
 	enum topic_state state;
 	uint8_t id[16];
-	uint64_t generation;
+	uint64_t generation; /* the newest that anybody was told */
+	bool lost_power;     /* since then */
 	unsigned max_deliveries;
+	/* `commit`: as it is, and as somebody has asked for at least. */
+	bool on_read, manual, may_on_read;
+	/* What the newest line of a `join` said, and whether the broker stopped uncleanly since. */
+	char member[24];
+	uint64_t line_generation;
+	bool is_line_old;
+	unsigned line_commits; /* that were taken */
+	/* When it had members last: as was seen, and as the broker may think at most. */
+	bool has_members;
+	int64_t peopled_ms, peopled_max_ms;
 	struct world_commit commits[WORLD_TOPICS][WORLD_PARTS];
 	/* By record: answers that gave it, the same since the last power loss; whether anybody has
 	 * said that it is dealt with; letters about it. */

@@ -34,12 +34,17 @@ static bool is_of_topic(enum call_kind kind)
 
 static bool is_of_stream(enum call_kind kind)
 {
-	return kind == CALL_STREAM_READ || kind == CALL_STREAM_CLOSE;
+	return kind == CALL_STREAM_READ || kind == CALL_JOIN_READ || kind == CALL_STREAM_CLOSE;
+}
+
+static bool is_read(enum call_kind kind)
+{
+	return kind == CALL_STREAM_READ || kind == CALL_JOIN_READ;
 }
 
 static bool writes_offset(enum call_kind kind)
 {
-	return kind >= CALL_COMMIT && kind <= CALL_SEEK;
+	return kind >= CALL_COMMIT && kind <= CALL_COMMIT_WORDS;
 }
 
 bool world_group_is_ready(struct world *w, struct world_client *c, bool *ret_skips)
@@ -79,6 +84,9 @@ static void path_of(const struct world *w, const struct call *q, char *ret, size
 	case CALL_STREAM:
 		snprintf(ret, len, "%s/topics/%s%s", group, topic, q->text);
 		break;
+	case CALL_JOIN:
+		snprintf(ret, len, "%s/join", group);
+		break;
 	default:
 		snprintf(ret, len, "%s/commit", group);
 	}
@@ -110,14 +118,19 @@ static unsigned name_cnt(const struct world *w, const struct call *q)
 static uint64_t send_line(struct world *w, struct world_client *c)
 {
 	const struct call *q = c->at;
+	const struct world_group *g = &w->groups[group_of(q)];
 	struct fuse_write_in in = { .fh = c->group_fh, .flags = O_WRONLY };
 	const char *topic = w->topics[q->topic].name;
 	char text[200];
 
 	if (q->kind == CALL_COMMIT_DSYNC)
 		in.flags |= O_DSYNC;
-	if (q->kind == CALL_GROUP_CONFIG)
+	if (q->kind == CALL_GROUP_CONFIG || q->kind == CALL_JOIN)
 		snprintf(text, sizeof(text), "%s", q->text);
+	else if (q->kind == CALL_COMMIT_WORDS)
+		snprintf(text, sizeof(text), "member=%s generation=%llu %s %u %u\n",
+			 *g->member ? g->member : "none", (unsigned long long)g->line_generation,
+			 topic, q->cnt, q->len);
 	else if (q->kind == CALL_OFFSET)
 		snprintf(text, sizeof(text), "%u\n", q->len);
 	else
@@ -145,7 +158,9 @@ static uint64_t send_end(struct world *w, uint64_t file, uint64_t fh, bool flush
 static uint64_t send_file(struct world *w, struct world_client *c)
 {
 	const struct call *q = c->at;
-	struct fuse_open_in in = { .flags = q->kind == CALL_STREAM ? O_RDONLY : O_WRONLY };
+	struct fuse_open_in in = { .flags = q->kind == CALL_STREAM ? O_RDONLY
+					    : q->kind == CALL_JOIN ? O_RDWR
+								   : O_WRONLY };
 	struct fuse_fsync_in sync = { .fh = c->group_fh };
 	unsigned names = name_cnt(w, q);
 	char path[80], name[40];
@@ -178,12 +193,13 @@ static uint64_t send_read(struct world *w, struct world_client *c)
 {
 	struct world_stream *s = &c->stream;
 	struct fuse_read_in in = { .fh = s->fh, .size = READ_SIZE };
+	const struct world_group *g = &w->groups[s->group];
 
 	if (c->at->len && s->dealt < s->cnt)
 		s->pos = s->ends[s->dealt];
 	/* A read says that what ends before it has been dealt with. */
 	for (; s->dealt < s->cnt && s->ends[s->dealt] <= s->pos; s->dealt++)
-		w->groups[s->group].dealt[s->ids[s->dealt]] = 1;
+		w->groups[s->group].dealt[s->ids[s->dealt]] |= !g->manual;
 	in.offset = s->pos;
 	return simmount_send(&w->m, FUSE_READ, s->file, &in, sizeof(in), "", 0);
 }
@@ -204,6 +220,7 @@ uint64_t world_group_send(struct world *w, struct world_client *c)
 		return simmount_send(&w->m, FUSE_RMDIR, NODE_GROUPS, g->name, strlen(g->name) + 1,
 				     "", 0);
 	case CALL_STREAM_READ:
+	case CALL_JOIN_READ:
 		return send_read(w, c);
 	case CALL_STREAM_CLOSE:
 		if (c->step)
@@ -231,6 +248,8 @@ void world_group_sent(struct world *w, struct world_client *c, int err)
 	struct world_commit *o = &g->commits[q->topic][q->cnt % WORLD_PARTS];
 	bool is_line = is_of_topic(q->kind) && c->step == name_cnt(w, q) + 1;
 
+	if (q->kind == CALL_GROUP_CONFIG)
+		g->may_on_read |= strstr(q->text, "commit=on-read") != NULL;
 	/* What was refused at once has done nothing. */
 	if (!is_line || (err && err != -EINPROGRESS && !simdisk_is_stopped(w->sim)))
 		return;
@@ -249,7 +268,7 @@ void world_group_interrupt(struct world *w)
 		struct world_client *c = &w->clients[i];
 		struct fuse_interrupt_in in = { .unique = c->unique };
 
-		if (!c->unique || c->at->kind != CALL_STREAM_READ || c->stream.is_interrupted)
+		if (!c->unique || !is_read(c->at->kind) || c->stream.is_interrupted)
 			continue;
 		c->stream.is_interrupted = true;
 		simmount_send(&w->m, FUSE_INTERRUPT, 0, &in, sizeof(in), "", 0);
@@ -266,7 +285,7 @@ bool world_group_expects(const struct world *w, const struct world_client *c, in
 
 	if (!world_is_group_call(q))
 		return false;
-	if (q->kind == CALL_STREAM_READ && err == -EINTR && c->stream.is_interrupted)
+	if (is_read(q->kind) && err == -EINTR && c->stream.is_interrupted)
 		return true;
 	return ruled && (w->may_fail || q->flags & CALL_MAY_REFUSE);
 }
@@ -293,6 +312,10 @@ static void take_record(struct world *w, struct world_client *c, uint32_t id, ui
 	s->ends[s->cnt++] = end;
 	g->given[id]++;
 	g->counted[id]++;
+	/* What a read gives is committed before it is given. */
+	if (g->on_read && g->counted[id] > 1)
+		world_fail(w, "group %u commits on-read and was given record %u again", s->group,
+			   id);
 	o = &g->commits[k][i];
 	if (!g->max_deliveries)
 		return;
@@ -341,14 +364,28 @@ static void take_line(struct world *w, struct world_client *c, int err)
 	const struct world_part *p = &w->topics[q->topic].parts[q->cnt % WORLD_PARTS];
 	struct world_commit *o = &g->commits[q->topic][q->cnt % WORLD_PARTS];
 
-	if (q->kind == CALL_GROUP_CONFIG && !err)
+	if (q->kind == CALL_GROUP_CONFIG && !err) {
 		g->max_deliveries = q->cnt;
-	if (err || q->kind == CALL_GROUP_CONFIG)
+		g->on_read = strstr(q->text, "commit=on-read");
+		/* What was given before may be given again. */
+		if (g->on_read)
+			memset(g->counted, 0, sizeof(g->counted));
+		g->manual = strstr(q->text, "commit=manual");
+	}
+	if (err || q->kind == CALL_GROUP_CONFIG || q->kind == CALL_JOIN)
 		return;
+	if (q->kind == CALL_COMMIT_WORDS && (g->is_line_old || g->line_generation != g->generation))
+		world_fail(w,
+			   "group %u: a commit of generation %llu was taken in %llu, of a line "
+			   "from %s",
+			   group_of(q), (unsigned long long)g->line_generation,
+			   (unsigned long long)g->generation,
+			   g->is_line_old ? "before a stop" : "this life");
 	if (q->kind == CALL_REJECT) {
 		assert_true(q->len < p->cnt);
 		g->rejected[p->ids[q->len]] = REJECT_ANSWERED;
 	}
+	g->line_commits += q->kind == CALL_COMMIT_WORDS;
 	o->back = -1;
 	/* What moved it back may be what a power loss keeps. */
 	if (writes_offset(q->kind))
@@ -371,16 +408,18 @@ static bool take_file(struct world *w, struct world_client *c, int err, const ui
 		c->dir = c->group_file = e->nodeid;
 	} else if (at == names) {
 		c->group_fh = ((const struct fuse_open_out *)(const void *)data)->fh;
-		if (c->at->kind != CALL_STREAM)
+		if (c->at->kind != CALL_STREAM && c->at->kind != CALL_JOIN)
 			return true;
 		c->stream = (struct world_stream){ .is_open = true,
 						   .group = group_of(c->at),
 						   .topic = c->at->topic,
 						   .file = c->group_file,
 						   .fh = c->group_fh };
-		return false;
+		return c->at->kind == CALL_JOIN;
 	} else if (at == names + 1) {
 		take_line(w, c, err);
+		if (c->at->kind == CALL_JOIN)
+			return false;
 		if (c->at->kind != CALL_COMMIT_FSYNC)
 			c->step++;
 	} else if (at == names + 2 && !err) {
@@ -407,6 +446,23 @@ static void take_change(struct world *w, struct world_client *c, int err)
 		world_kept_made(w, k);
 }
 
+/* A line of `join`: what commits may name from now on. */
+static void take_generation(struct world *w, const struct world_client *c, const char *text,
+			    size_t len)
+{
+	struct world_group *g = &w->groups[c->stream.group];
+	char line[512], *at;
+
+	snprintf(line, sizeof(line), "%.*s", (int)len, text);
+	at = strstr(line, "\"member\":\"");
+	if (!at || sscanf(at, "\"member\":\"%23[^\"]\"", g->member) != 1)
+		world_fail(w, "group %u: no line: %s", c->stream.group, line);
+	at = strstr(line, "\"generation\":");
+	assert_non_null(at);
+	g->line_generation = strtoull(at + strlen("\"generation\":"), NULL, 10);
+	g->is_line_old = false;
+}
+
 bool world_group_take(struct world *w, struct world_client *c, int err, const uint8_t *data,
 		      size_t len, bool *ret_skips)
 {
@@ -420,10 +476,16 @@ bool world_group_take(struct world *w, struct world_client *c, int err, const ui
 		if (!err)
 			take_text(w, c, (const char *)data, len);
 		return false;
+	case CALL_JOIN_READ:
+		c->stream.is_interrupted = false;
+		if (!err)
+			take_generation(w, c, (const char *)data, len);
+		return false;
 	case CALL_STREAM_CLOSE:
 		return !c->step++;
 	case CALL_STREAM:
-		*ret_skips = err != 0;
+	case CALL_JOIN:
+		*ret_skips = err && !c->stream.is_open;
 		return take_file(w, c, err, data);
 	default:
 		return take_file(w, c, err, data);

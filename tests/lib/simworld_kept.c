@@ -78,15 +78,39 @@ static void take_over(struct world_commit *c, const struct group_offset *o)
 	c->offset = o ? o->offset : -1;
 	c->delivered_off = o ? o->delivered_off : -1;
 	c->delivered_cnt = o ? o->delivered_cnt : 0;
+	c->commit_ms = o ? o->commit_ms : 0;
+}
+
+static int64_t keep_ms(const struct world *w)
+{
+	return w->options.config.offsets_retention_minutes * 60000;
+}
+
+/* Whether the offset's time may be up; and whether it is, so that it is not there any more. */
+static bool may_expire(struct world *w, const struct world_group *g, const struct world_commit *c)
+{
+	return broker_of(w)->now_ms - MAX(c->commit_ms, g->peopled_ms) >= keep_ms(w);
+}
+
+static void check_expiry(struct world *w, unsigned k, const struct group_offset *o)
+{
+	const struct world_group *g = &w->groups[k];
+	int64_t since = MAX(o->commit_ms, g->peopled_max_ms), slack = 5000;
+
+	slack += 2 * w->options.config.offsets_retention_check_ms;
+	if (!w->may_fail && broker_of(w)->now_ms - since > keep_ms(w) + slack)
+		world_fail(w, "group %u: an offset that ended %lld ms ago is there", k,
+			   (long long)(broker_of(w)->now_ms - since - keep_ms(w)));
 }
 
 /* Whether what is there now is what was seen last, or has gone on from it. */
-static bool goes_on(const struct world_commit *c, const struct group_offset *o)
+static bool goes_on(struct world *w, const struct world_group *g, const struct world_commit *c,
+		    const struct group_offset *o)
 {
 	if (!c->is_there)
 		return true;
 	if (!o)
-		return false;
+		return may_expire(w, g, c);
 	if (c->back >= 0 && o->offset == c->back)
 		return true;
 	if (o->offset != c->offset || o->delivered_off != c->delivered_off)
@@ -99,7 +123,7 @@ static void compare(struct world *w, unsigned g, unsigned k, unsigned i,
 {
 	const struct world_commit *c = &w->groups[g].commits[k][i];
 
-	if (!goes_on(c, o))
+	if (!goes_on(w, &w->groups[g], c, o))
 		world_fail(w,
 			   "group %u topic %u partition %u: %lld was committed, %u times %lld "
 			   "delivered; now %lld, %u times %lld",
@@ -108,13 +132,21 @@ static void compare(struct world *w, unsigned g, unsigned k, unsigned i,
 			   o ? o->delivered_cnt : 0, o ? (long long)o->delivered_off : -1LL);
 }
 
+/* Generations never fall. What a power loss takes of them is not used again: before anybody is told
+ * one it is beyond all that were seen. */
 static void compare_generation(struct world *w, unsigned g, const struct coord_group *cg)
 {
+	struct world_group *wg = &w->groups[g];
 	uint64_t is = group_generation(cg->core);
 
-	if (is < w->groups[g].generation)
-		world_fail(w, "group %u: generation %llu after %llu", g, (unsigned long long)is,
-			   (unsigned long long)w->groups[g].generation);
+	if (wg->lost_power && (group_is_unsettled(cg->core) || group_is_unwritten(cg->core)))
+		return;
+	if (is < wg->generation || (wg->lost_power && wg->generation && is == wg->generation))
+		world_fail(w, "group %u: generation %llu after %llu%s", g, (unsigned long long)is,
+			   (unsigned long long)wg->generation,
+			   wg->lost_power ? " and a power loss" : "");
+	wg->lost_power = false;
+	wg->generation = is;
 }
 
 void world_kept_observe(struct world *w)
@@ -127,14 +159,18 @@ void world_kept_observe(struct world *w)
 		if (!cg)
 			continue;
 		compare_generation(w, g, cg);
-		if (!group_is_unwritten(cg->core))
-			w->groups[g].generation = group_generation(cg->core);
+		w->groups[g].has_members = group_member_cnt(cg->core);
+		if (w->groups[g].has_members)
+			w->groups[g].peopled_ms = w->groups[g].peopled_max_ms =
+				broker_of(w)->now_ms;
 		for (unsigned k = 0; k < WORLD_TOPICS; k++) {
 			for (unsigned i = 0; i < WORLD_PARTS; i++) {
 				const struct group_offset *o = entry_of(w, cg, k, i);
 
 				if (w->topics[k].state == TOPIC_THERE)
 					compare(w, g, k, i, o);
+				if (o)
+					check_expiry(w, g, o);
 				take_over(&w->groups[g].commits[k][i], o);
 			}
 		}
@@ -335,12 +371,14 @@ static void check_commit(struct world *w, unsigned g, unsigned k, unsigned i,
 
 	if (!w->power)
 		compare(w, g, k, i, o);
+	if (!o && may_expire(w, wg, c))
+		least = -1;
 	if (committed > p->cnt || (committed < least && c->back != committed))
 		world_fail(w,
 			   "group %u topic %u partition %u: %lld is committed, of %lld; synced was "
 			   "%lld",
 			   g, k, i, (long long)committed, (long long)p->cnt, (long long)c->synced);
-	for (int64_t at = p->start; at < committed; at++)
+	for (int64_t at = p->start; at < committed && !wg->may_on_read; at++)
 		if (!wg->dealt[p->ids[at]] && !wg->letters[p->ids[at]])
 			world_fail(w,
 				   "group %u topic %u partition %u: %lld is committed, and record "
@@ -374,9 +412,15 @@ void world_kept_check(struct world *w)
 		if (simdisk_is_stopped(w->sim))
 			return;
 		check_rejected(w, g);
-		if (!w->power)
-			compare_generation(w, g, cgs[g]);
-		w->groups[g].generation = group_generation(cgs[g]->core);
+		w->groups[g].lost_power |= w->power && !broker_of(w)->report.clean;
+		compare_generation(w, g, cgs[g]);
+		w->groups[g].is_line_old |= !broker_of(w)->report.clean;
+		/* Who was there is gone with the broker; a power loss may forget who came, and that
+		 * somebody went. */
+		if (w->groups[g].has_members || w->power)
+			w->groups[g].peopled_max_ms = broker_of(w)->now_ms;
+		if (w->power)
+			w->groups[g].peopled_ms = 0;
 		if (w->power)
 			memset(w->groups[g].counted, 0, sizeof(w->groups[g].counted));
 		for (unsigned k = 0; k < WORLD_TOPICS; k++)
