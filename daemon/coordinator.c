@@ -313,7 +313,7 @@ static int delete (void *ctx, struct be_group *g, const struct be_caller *caller
 		return -EACCES;
 	}
 	if (group_member_cnt(coord_group_of(g)->core)) {
-		snprintf(why->text, sizeof(why->text), "the group has %u members",
+		snprintf(why->text, sizeof(why->text), "the group has members (%u)",
 			 group_member_cnt(coord_group_of(g)->core));
 		return -EBUSY;
 	}

@@ -75,9 +75,9 @@ struct letter {
 	uint32_t partition;
 	struct group_intent intent;
 	enum letter_step step;
-	bool is_due;  /* no sync is under way that it waits for: the loop goes on with it */
-	bool is_late; /* it has failed behind the letter, which was said */
-	char reason[256];
+	bool is_due;	/* no sync is under way that it waits for: the loop goes on with it */
+	bool is_late;	/* it has failed behind the letter, which was said */
+	char *reason;	/* owned; any bytes without a NUL */
 	uint64_t token; /* of a write to `reject` that waits; 0: none */
 };
 
@@ -212,7 +212,8 @@ int coord_write(void *ctx, struct be_group *bg, enum be_group_file file, const s
  * -ENOENT and others: refused, with why.
  */
 MUST_CHECK int letter_begin(struct coordinator *c, struct coord_group *g, struct be_partition *p,
-			    int64_t off, const char *reason, uint64_t token, struct be_why *why);
+			    int64_t off, const char *reason, size_t reason_len, uint64_t token,
+			    struct be_why *why);
 bool letter_is_under_way(const struct coordinator *c, const struct coord_group *g,
 			 const struct be_partition *p);
 /* The topic for the group's letters; -EINPROGRESS where it is being made. */

@@ -88,6 +88,7 @@ void letter_free(struct coordinator *c, struct letter *l)
 	list_remove(&l->link);
 	broker_topic_unref(c->b, l->from);
 	broker_topic_unref(c->b, l->to);
+	free(l->reason);
 	free(l);
 	c->letter_cnt--;
 }
@@ -261,7 +262,7 @@ static void letter_end(struct coordinator *c, struct letter *l, int err)
 		       "the letter about %s %u %lld cannot be stored", l->from->name, l->partition,
 		       (long long)l->intent.offset);
 	} else if (g) {
-		LOG_AT(LOG_INFO, g->be.name, 0, "%s %u %lld is a dead letter in %s: %s",
+		LOG_AT(LOG_INFO, g->be.name, 0, "%s %u %lld is a dead letter in %s: %.200s",
 		       l->from->name, l->partition, (long long)l->intent.offset, l->to->name,
 		       l->reason);
 		c->letters_sent++;
@@ -361,19 +362,22 @@ static uint32_t partition_for(const struct be_topic *to, const struct record *re
 
 static struct letter *letter_new(struct coordinator *c, struct coord_group *g,
 				 struct be_topic *from, uint32_t partition, struct be_topic *to,
-				 const char *reason)
+				 const char *reason, size_t reason_len)
 {
 	struct letter *l = calloc(1, sizeof(*l));
 
-	if (!l)
+	if (l)
+		l->reason = strndup(reason, reason_len);
+	if (!l || !l->reason) {
+		free(l);
 		return NULL;
+	}
 	l->g = g;
 	l->from = from;
 	l->to = to;
 	from->refs++;
 	to->refs++;
 	l->partition = partition;
-	snprintf(l->reason, sizeof(l->reason), "%s", reason);
 	list_put(&c->letters, &l->link);
 	c->letter_cnt++;
 	return l;
@@ -408,7 +412,7 @@ static int write_intent(struct coordinator *c, struct letter *l, struct be_why *
 }
 
 int letter_begin(struct coordinator *c, struct coord_group *g, struct be_partition *p, int64_t off,
-		 const char *reason, uint64_t token, struct be_why *why)
+		 const char *reason, size_t reason_len, uint64_t token, struct be_why *why)
 {
 	struct be_topic *to = NULL;
 	struct record rec;
@@ -423,7 +427,7 @@ int letter_begin(struct coordinator *c, struct coord_group *g, struct be_partiti
 		r = find_record(p, off, &rec);
 	if (r)
 		return r;
-	l = letter_new(c, g, p->topic, p->number, to, reason);
+	l = letter_new(c, g, p->topic, p->number, to, reason, reason_len);
 	if (!l)
 		return -ENOMEM;
 	l->token = token;
@@ -500,6 +504,7 @@ int letter_resume(struct coordinator *c, struct coord_group *g, struct be_topic 
 		  uint32_t partition, const struct group_intent *i)
 {
 	struct be_topic *to = broker_topic_by_id(c->b, i->dlq_topic_id);
+	static const char why_again[] = "the broker stopped while it was set aside";
 	struct be_partition *p = t->parts[partition];
 	struct be_why why = { 0 };
 	bool is_there = false;
@@ -522,7 +527,7 @@ int letter_resume(struct coordinator *c, struct coord_group *g, struct be_topic 
 		       partition, (long long)i->offset);
 		return commit_letter(c, g, p, i->offset);
 	}
-	l = letter_new(c, g, t, partition, to, "the broker stopped while it was set aside");
+	l = letter_new(c, g, t, partition, to, why_again, strlen(why_again));
 	if (!l)
 		return -ENOMEM;
 	l->intent = *i;

@@ -704,7 +704,7 @@ static int deliver(void *ctx, struct be_member *m, struct be_partition *p, int64
 	}
 	snprintf(reason, sizeof(reason), "delivered %u times without a commit",
 		 group_deliveries(&o, off));
-	r = letter_begin(c, m->g, p, off, reason, 0, why);
+	r = letter_begin(c, m->g, p, off, reason, strlen(reason), 0, why);
 	if (r != -EBUSY)
 		return r;
 	c->letters_short = true;

@@ -248,10 +248,10 @@ static int seek_line(struct coordinator *c, struct coord_group *g, struct be_mem
 	}
 	r = group_check_seek(g->core, &who, t->id, l->has_partition ? l->partition : UINT32_MAX);
 	if (r) {
-		snprintf(
-			why->text, sizeof(why->text),
-			"the group has %u members: only the one that holds a partition seeks in it",
-			group_member_cnt(g->core));
+		snprintf(why->text, sizeof(why->text),
+			 "the group has members (%u): only the one that holds a partition seeks in "
+			 "it",
+			 group_member_cnt(g->core));
 		return r;
 	}
 	if (l->has_partition)
@@ -328,18 +328,6 @@ static int check_reject(struct coordinator *c, struct coord_group *g, struct be_
 	return r;
 }
 
-static int reject_one(struct coordinator *c, struct coord_group *g, struct be_partition *p,
-		      const struct reject_line *l, uint64_t token, struct be_why *why)
-{
-	char reason[256];
-
-	snprintf(reason, sizeof(reason), "%.*s", (int)MIN(l->reason_len, sizeof(reason) - 1),
-		 l->reason_len ? l->reason : "rejected");
-	if (!l->reason_len)
-		snprintf(reason, sizeof(reason), "rejected");
-	return letter_begin(c, g, p, l->offset, reason, token, why);
-}
-
 /*
  * One line a write: several letters are several steps, and a write is applied whole or not at all.
  */
@@ -373,7 +361,8 @@ static int write_reject(struct coordinator *c, struct coord_group *g, struct be_
 	if (!r)
 		r = letter_topic(c, g, &to, why);
 	if (!r) {
-		r = reject_one(c, g, p, &l, token, why);
+		r = letter_begin(c, g, p, l.offset, l.reason_len ? l.reason : "rejected",
+				 l.reason_len ? l.reason_len : strlen("rejected"), token, why);
 		if (r != -EBUSY)
 			return r;
 	} else if (r != -EINPROGRESS && r != -EAGAIN) {

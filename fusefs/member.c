@@ -381,6 +381,19 @@ static int serve_new(struct take *t)
 	return r;
 }
 
+/* Of a topic that was deleted old bytes are not given either, however they are kept. */
+static bool is_of_dead_topic(struct take *t)
+{
+	const struct stream *s = t->h->stream;
+	uint32_t i = span_find(s, t->off);
+
+	if (i == s->span_cnt || !s->spans[i].g->part->topic->deleted)
+		return false;
+	snprintf(t->why.text, sizeof(t->why.text),
+		 "the topic of these records was deleted; the stream goes on behind them");
+	return true;
+}
+
 /* 0: answered; -ENOMSG, -EINPROGRESS: it has to wait; -EAGAIN: for pages; others: refused. */
 static int serve(struct take *t)
 {
@@ -401,6 +414,8 @@ static int serve(struct take *t)
 	if (s->sought)
 		span_seek(t->fs, h, t->off);
 	span_deal(t->fs, h, t->off);
+	if (t->off < h->frontier && is_of_dead_topic(t))
+		return -ESTALE;
 	if (is_text && t->off < h->text_start + h->text.len)
 		return records_old(t);
 	if (t->off < h->frontier)

@@ -149,15 +149,20 @@ static int take_topic(struct slice *line, unsigned number, const char *form,
 	return 0;
 }
 
-/* A number that no partition can have stands for a partition that is not there: that is for the
- * caller to refuse, with ENOENT. */
+/* A number that no partition can have is -ENOENT, as that of one that is not there. */
 static int parse_partition(const struct slice *word, unsigned number, const char *form,
 			   uint32_t *ret, char *ret_sentence)
 {
-	uint64_t v = UINT32_MAX;
+	uint64_t v = 0;
+	int r = parse_num(word, PARTITION_CNT_MAX - 1, &v);
 
-	if (parse_num(word, UINT32_MAX - 1, &v) == -EINVAL)
+	if (r == -EINVAL)
 		return refuse_word(ret_sentence, number, word, "PARTITION", form);
+	if (r) {
+		(void)refuse(ret_sentence, number, "no topic has a partition %.*s", shown(word),
+			     word->p);
+		return -ENOENT;
+	}
 	*ret = (uint32_t)v;
 	return 0;
 }

@@ -47,12 +47,13 @@ struct commit_line {
 	char member[GROUP_NAME_MAX + 1];
 	uint64_t generation;
 	char topic[TOPIC_NAME_MAX + 1];
-	uint32_t partition; /* UINT32_MAX: a number that is no partition's */
+	uint32_t partition;
 	int64_t offset;
 	const char *metadata; /* borrows the text */
 	size_t metadata_len;
 };
-/* 1: there is one; 0: no more; -EINVAL. */
+/* 1: there is one; 0: no more; -EINVAL; -ENOENT: a partition that no topic can have. So the others.
+ */
 MUST_CHECK int commit_line_next(struct request_lines *l, struct commit_line *ret,
 				char *ret_sentence);
 /* The text of offsets/T/P: offset and metadata are filled, the rest is zero. 0 or -EINVAL. */

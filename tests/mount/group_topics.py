@@ -45,6 +45,26 @@ with Broker():
         append("later/0", b"whole\n")
         assert_eq(b"whole\n", os.read(fd, 100))
 
+    # Old bytes of it too, in each format, and an open file of its offsets is not the new topic's.
+    for name in ("gone", "gone.json", "gone.msg"):
+        make_topic("gone")
+        append("gone/0", b"one\ntwo\n")
+        with opened(group("g/topics/" + name), os.O_RDONLY) as fd, \
+                opened(group("g/offsets/gone/0"), os.O_WRONLY) as offsets:
+            got = os.read(fd, 1000)
+            assert_eq(got, os.pread(fd, 1000, 0))
+            os.rmdir(topic("gone"))
+            assert_errno("ESTALE", os.pread, fd, 1000, 0)
+            assert_errno("ESTALE", os.pread, fd, 1000, 0)
+            make_topic("gone")
+            append("gone/0", b"one\ntwo\n")
+            assert_errno("ESTALE", os.pread, fd, 1000, 0)
+            assert_errno("ESTALE", os.write, offsets, b"1\n")
+            assert_eq(None, committed("g", "gone"))
+            assert_errno("ESTALE", os.read, fd, 1000)
+            assert b"one" in os.read(fd, 1000)
+        os.rmdir(topic("gone"))
+
     make_topic("logs.a")
     make_topic("other")
     with opened(group("g/join"), os.O_RDWR) as fd:
