@@ -77,6 +77,18 @@ with Broker() as broker:
         with opened(group("m/topics/m"), os.O_RDONLY) as fd:
             assert_eq(b"1\n", os.read(fd, 1000), how)
 
+    # What is delivered and not committed says nothing of what a commit moves back to.
+    make_topic("back")
+    append("back/0", b"1\n2\n3\n")
+    make_group("back", "max.deliveries=1")
+    with opened(group("back/topics/back"), os.O_RDONLY) as fd:
+        for what in (b"1\n", b"2\n", b"3\n"):
+            assert_eq(what, os.read(fd, 1000))
+    assert_eq(2, committed("back", "back"))
+    put("back/commit", "back 0 0\n")
+    with opened(group("back/topics/back"), os.O_RDONLY) as fd:
+        assert_eq(b"1\n", os.read(fd, 1000))
+
     # reject, with its own topic for letters.
     make_topic("aside")
     make_group("r", "dlq=aside", "commit=manual")
