@@ -42,6 +42,56 @@ void histogram_put(struct histogram *h, int64_t us)
 	h->sum_us += (uint64_t)MAX(us, 0);
 }
 
+static void note_free(struct broker_note *n)
+{
+	if (!n)
+		return;
+	list_remove(&n->link);
+	free(n->path);
+	free(n->sentence);
+	free(n);
+}
+
+/* Without memory for it the log still has it. */
+static void note_put(struct broker *b, int err, uint32_t uid, const char *path,
+		     const char *sentence)
+{
+	struct broker_note *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return;
+	*n = (struct broker_note){
+		.err = err, .uid = uid, .path = strdup(path), .sentence = strdup(sentence)
+	};
+	list_init(&n->link);
+	if (n->path && n->sentence)
+		list_put(&b->notes, &n->link);
+	else
+		note_free(n);
+}
+
+void broker_tell(struct broker *b, int err, uint32_t uid, const char *path, const char *fmt, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	LOG_AT(LOG_ERROR, path, err, "%s", text);
+	note_put(b, err, uid, path, text);
+}
+
+static void tell_notes(struct broker *b)
+{
+	LIST_FOREACH_SAFE(pos, tmp, &b->notes) {
+		struct broker_note *n = LIST_ENTRY(pos, struct broker_note, link);
+
+		fs_tell(b->fs, n->err, n->uid, n->path, n->sentence);
+		note_free(n);
+	}
+}
+
 static void on_applied(void *ctx, const struct metadata_result *res, uint64_t token)
 {
 	struct broker *b = ctx;
@@ -435,6 +485,8 @@ int broker_step(struct broker *b)
 	struct disk_req *req;
 	struct store_event ev;
 
+	if (b->fs)
+		tell_notes(b);
 	while ((req = disk_reap(b->disk))) {
 		if (req->owner == STORE_OWNER) {
 			store_on_disk(b->store, req, b->now_ms);
@@ -456,6 +508,9 @@ int broker_step(struct broker *b)
 		case STORE_FAILED:
 			LOG_AT(LOG_ERROR, "broker", ev.err, "stops: the store failed");
 			return -EIO;
+		case STORE_DAMAGED:
+			note_put(b, ev.err, 0, ev.file, ev.sentence);
+			break;
 		case STORE_SPACE:
 		case STORE_CLOCK:
 		case STORE_START_RAISED:
@@ -553,9 +608,14 @@ int broker_start(struct broker *b, const struct broker_options *options, struct 
 			      .store = store,
 			      .report = *report,
 			      .started_ms = broker_now_ms() };
+	list_init(&b->notes);
 	broker_clock(b);
 	config_topic_defaults(&options->config, &b->topic_defaults);
 	r = metalog_open(store, broker_now_ms(), on_applied, b, &b->meta, sentence);
+	if (!r && *sentence)
+		note_put(b, -EIO, 0, METALOG_TOPIC, sentence);
+	if (!r)
+		*sentence = '\0';
 	if (!r)
 		r = broker_topics_init(b);
 	if (r)
@@ -580,6 +640,10 @@ int broker_start(struct broker *b, const struct broker_options *options, struct 
 
 void broker_fini(struct broker *b)
 {
+	/* One that was never started has no list. */
+	if (b->notes.next)
+		LIST_FOREACH_SAFE(pos, tmp, &b->notes)
+			note_free(LIST_ENTRY(pos, struct broker_note, link));
 	coordinator_free(b->groups);
 	broker_topics_fini(b);
 	metalog_free(b->meta);

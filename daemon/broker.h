@@ -22,6 +22,14 @@ struct histogram {
 struct coordinator;
 struct topic_map; /* broker_topics.c */
 
+/* A line for /errors that came before there was one. */
+struct broker_note {
+	struct list link;
+	int err;
+	uint32_t uid;
+	char *path, *sentence; /* owned */
+};
+
 /* Logs that are opened in one tick because nobody has asked for them yet. */
 #define OPEN_BATCH 16
 /* They end at the first that takes the thread beyond this, and it rests for so many times that:
@@ -50,8 +58,9 @@ struct broker {
 	uint64_t open_serial;
 	int64_t open_due_us; /* mono: when the next of them are opened */
 	uint32_t open_partition;
-	uint32_t orphans; /* partitions that stand beside metadata that say nothing */
-	bool ready;	  /* this broker's registration was applied */
+	uint32_t orphans;  /* partitions that stand beside metadata that say nothing */
+	bool ready;	   /* this broker's registration was applied */
+	struct list notes; /* broker_notes, until there is a mount */
 	/* The clocks as of broker_clock(): once for each round of the loop, since asking costs as
 	 * much as a tenth of an append. */
 	int64_t now_ms, mono_us;
@@ -85,6 +94,11 @@ void broker_clock(struct broker *b);
 /* What is due: the store's ticks, and a few logs that nobody has opened yet. Returns the next time
  * at which it wants to be called, on CLOCK_MONOTONIC in ms. */
 int64_t broker_tick(struct broker *b);
+
+/* What nobody has asked for, and everybody must hear of: damage. Into the log, and into /errors for
+ * uid (0: root alone), there as soon as there is a mount. path: what it is about. */
+void broker_tell(struct broker *b, int err, uint32_t uid, const char *path, const char *fmt, ...)
+	PRINTF_LIKE(5, 6);
 
 int64_t broker_now_ms(void);  /* CLOCK_REALTIME */
 int64_t broker_mono_us(void); /* CLOCK_MONOTONIC */

@@ -114,6 +114,14 @@ struct coordinator {
 	uint64_t rebalances, commits, letters_sent, rewound, fenced;
 };
 
+/* What a start could not read, and whom it concerns; coordinator_damage.c. */
+struct coord_damage {
+	uint32_t cnt, home; /* stretches that were passed over; where the last one stands */
+	int64_t from, to;
+	struct buf lost; /* keys without a later record */
+	uint64_t untold; /* more of them */
+};
+
 static inline struct coordinator *coordinator_of(void *ctx)
 {
 	return ((struct broker *)ctx)->groups;
@@ -233,5 +241,20 @@ MUST_CHECK int letter_resume(struct coordinator *c, struct coord_group *g, struc
 void coord_texts_backend(struct backend *ret);
 /* The line of the present generation, for `join`. */
 void coord_line(struct coordinator *c, struct be_member *m, struct buf *out);
+
+/* coordinator_damage.c */
+void coord_damage_init(struct coord_damage *d);
+void coord_damage_fini(struct coord_damage *d);
+/* The records from offset `from` up to `to` cannot be read: told at once. */
+void coord_damage_found(struct coordinator *c, struct coord_damage *d, const struct be_partition *p,
+			int64_t from, int64_t to);
+/* A record of that key was among them; or any of the group's may have been. */
+void coord_damage_key(struct coord_damage *d, struct coord_group *g, const struct group_key *key);
+void coord_damage_any(struct coord_damage *d, struct coord_group *g);
+/* A later record of that key holds. */
+void coord_damage_mended(struct coord_damage *d, const struct coord_group *g,
+			 const struct group_key *key);
+/* When all was read: what counts now, a line a key. */
+void coord_damage_tell(struct coordinator *c, const struct coord_damage *d);
 
 #endif

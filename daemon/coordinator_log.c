@@ -273,6 +273,7 @@ struct group_offset coord_commit(const struct coordinator *c, const struct coord
 
 struct loader {
 	struct coordinator *c;
+	struct coord_damage damage;
 	struct buf intents; /* struct open_intent */
 	struct list ghosts;
 };
@@ -402,7 +403,9 @@ static void ghosts_free(struct loader *l)
 	}
 }
 
-static int load_record(struct loader *l, struct be_partition *home, const struct record *rec)
+/* is_lost: its key alone is there. */
+static int load_record(struct loader *l, struct be_partition *home, const struct record *rec,
+		       bool is_lost)
 {
 	struct ghost *gh = NULL;
 	struct coord_group *g;
@@ -421,6 +424,11 @@ static int load_record(struct loader *l, struct be_partition *home, const struct
 			return -ENOMEM;
 		g = &gh->g;
 	}
+	if (is_lost) {
+		coord_damage_key(&l->damage, g, &k);
+		return 0;
+	}
+	coord_damage_mended(&l->damage, g, &k);
 	switch (k.type) {
 	case GROUP_KEY_OFFSET:
 		return load_offset(g, &k, rec);
@@ -436,37 +444,63 @@ static int load_record(struct loader *l, struct be_partition *home, const struct
 	return -EBADMSG;
 }
 
+/* Damage is passed over: what can be known of it is taken, and told. */
+static int pass_damage(struct loader *l, struct be_partition *p, int64_t *off)
+{
+	const struct batch *b;
+	int64_t next;
+	int r = plog_pass_damage(p->log, *off, &next, &b);
+
+	if (r)
+		return r;
+	coord_damage_found(l->c, &l->damage, p, *off, next);
+	for (uint32_t i = 0; !r && b && i < b->head.cnt; i++) {
+		if (b->recs[i].offset >= *off)
+			r = load_record(l, p, &b->recs[i], b->recs[i].value_len != RECORD_NULL);
+	}
+	for (uint32_t i = 0; !b && i < l->c->group_cnt; i++) {
+		if (home_of(p->topic, l->c->groups[i]->be.name) == p)
+			coord_damage_any(&l->damage, l->c->groups[i]);
+	}
+	*off = next;
+	return r;
+}
+
+static int load_batch(struct loader *l, struct be_partition *p, int64_t *off)
+{
+	const struct batch *b;
+	int r = plog_batch(p->log, *off, &b);
+
+	if (r == -EIO)
+		return pass_damage(l, p, off);
+	for (uint32_t i = 0; !r && i < b->head.cnt; i++) {
+		if (b->recs[i].offset < *off)
+			continue;
+		r = load_record(l, p, &b->recs[i], false);
+		if (!r)
+			*off = b->recs[i].offset + 1;
+	}
+	return r;
+}
+
 static int load_partition(struct loader *l, struct be_partition *p, char *sentence)
 {
 	struct be_why why = { 0 };
-	const struct batch *b;
-	int64_t off;
 	int r = broker_open_log(l->c->b, p, &why);
+	int64_t off = r ? 0 : p->log->start_offset;
 
-	if (r) {
+	if (r)
 		snprintf(sentence, SENTENCE_MAX, "%.300s", why.text);
-		return r;
-	}
-	for (off = p->log->start_offset; off < p->log->next_offset;) {
-		r = plog_batch(p->log, off, &b);
+	while (!r && off < p->log->next_offset) {
+		r = load_batch(l, p, &off);
 		if (r == -ENODATA)
-			break;
-		for (uint32_t i = 0; !r && i < b->head.cnt; i++) {
-			if (b->recs[i].offset >= off)
-				r = load_record(l, p, &b->recs[i]);
-			if (r)
-				break;
-			off = b->recs[i].offset + 1;
-		}
-		if (r) {
+			return 0;
+		if (r)
 			snprintf(sentence, SENTENCE_MAX,
 				 OFFSETS_TOPIC " partition %u at offset %lld: %.200s", p->number,
-				 (long long)off,
-				 r == -EIO && *p->log->fault ? p->log->fault : log_errno_name(r));
-			return r;
-		}
+				 (long long)off, log_errno_name(r));
 	}
-	return 0;
+	return r;
 }
 
 /* What the last stop took from a partition was committed perhaps, or delivered: nobody resumes
@@ -583,7 +617,8 @@ static int load_all(struct loader *l, struct be_topic *t, char *sentence)
 		bool is_there = false;
 
 		r = store_has(l->c->b->store, t->name, t->id, i, &is_there);
-		if (!r && is_there)
+		/* Where the directory is gone, its records are damage like any other. */
+		if (!r && (is_there || store_expects(l->c->b->store, t->id, i)))
 			r = load_partition(l, t->parts[i], sentence);
 	}
 	return r;
@@ -610,13 +645,14 @@ int coord_load(struct coordinator *c, bool clean, char *sentence)
 	if (!t)
 		return 0;
 	buf_init(&l.intents);
+	coord_damage_init(&l.damage);
 	list_init(&l.ghosts);
 	r = load_all(&l, t, sentence);
 	for (uint32_t i = 0; !r && i < c->group_cnt; i++) {
 		struct coord_group *g = c->groups[i];
 
 		r = drop_orphans(c, g);
-		if (!r && !clean)
+		if (!r && (!clean || l.damage.cnt))
 			r = lower_offsets(c, g);
 		if (!clean)
 			raise_generation(c, g);
@@ -629,6 +665,8 @@ int coord_load(struct coordinator *c, bool clean, char *sentence)
 	if (r && !*sentence)
 		snprintf(sentence, SENTENCE_MAX, OFFSETS_TOPIC " cannot be brought up to date: %s",
 			 log_errno_name(r));
+	coord_damage_tell(c, &l.damage);
+	coord_damage_fini(&l.damage);
 	ghosts_free(&l);
 	buf_fini(&l.intents);
 	return r;

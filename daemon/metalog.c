@@ -28,7 +28,8 @@ struct metalog {
 	struct store *store;
 	struct plog *log;
 	struct metadata *md;
-	uint64_t term, snapshot_index;
+	uint64_t term, snapshot_index; /* the last one, or the last try */
+	uint64_t good_index;	       /* of the newest snapshot that can be read; 0: none */
 	struct pending *first, **last;
 	metalog_applied_fn *fn;
 	void *ctx;
@@ -61,7 +62,7 @@ static int read_snapshot(struct metalog *m, const char *path, uint64_t index)
 	}
 	metadata_free(m->md);
 	m->md = md;
-	m->snapshot_index = index;
+	m->snapshot_index = m->good_index = index;
 	return 0;
 }
 
@@ -172,7 +173,6 @@ int metalog_open(struct store *s, int64_t now_ms, metalog_applied_fn *fn, void *
 		metalog_free(m);
 		return r;
 	}
-	*sentence = 0;
 	m->term = metadata_applied_term(m->md) + 1;
 	m->log->leader_epoch = (int32_t)m->term;
 	*ret = m;
@@ -250,12 +250,26 @@ int metalog_propose(struct metalog *m, const struct metadata_cmd *cmd, int64_t n
 	return -EINPROGRESS;
 }
 
+/* What the snapshot before the newest one makes up for. That one stays, with the log behind it: so
+ * damage in one file is never the end of all. */
+static int drop_before(struct metalog *m, uint64_t index)
+{
+	uint64_t pos;
+	int r;
+
+	if (!index)
+		return 0;
+	r = plog_offset_to_pos(m->log, (int64_t)index, &pos);
+	if (!r)
+		r = store_raise_start(m->store, m->log, (int64_t)index, pos);
+	return r ? r : store_drop_snapshots(m->store, m->log, index);
+}
+
 static void take_snapshot(struct metalog *m)
 {
 	uint64_t index = metadata_applied_index(m->md), term = metadata_applied_term(m->md);
 	char path[128];
 	struct buf b;
-	uint64_t pos;
 	int r;
 
 	buf_init(&b);
@@ -265,15 +279,15 @@ static void take_snapshot(struct metalog *m)
 	if (!r)
 		r = store_write_file(m->store, path, b.data, b.len);
 	buf_fini(&b);
-	if (!r)
-		r = plog_offset_to_pos(m->log, (int64_t)index, &pos);
-	if (!r)
-		r = store_raise_start(m->store, m->log, (int64_t)index, pos);
-	if (!r)
-		r = store_drop_snapshots(m->store, m->log, index);
-	if (r)
+	if (r) {
 		LOG_AT(LOG_WARN, "metadata", r, "snapshot at index %llu was not taken",
 		       (unsigned long long)index);
+	} else {
+		r = drop_before(m, m->good_index);
+		if (r)
+			LOG_AT(LOG_WARN, "metadata", r, "what is older than two snapshots stays");
+		m->good_index = index;
+	}
 	m->snapshot_index = index; /* or the next try comes after as many commands again */
 }
 

@@ -3,7 +3,7 @@
  * __cluster_metadata-0, in the same segment store as all others; the record's offset + 1 is the
  * Raft index and the batch's leader epoch the term. A change is appended, made stable, applied, and
  * then answered, in this order. Snapshots stand beside the segments as INDEX-TERM.checkpoint
- * (Kafka's names), and the log before the newest is removed.
+ * (Kafka's names). The newest two stay, with the log behind the older one.
  */
 #ifndef TOPICFS_DAEMON_METALOG_H
 #define TOPICFS_DAEMON_METALOG_H
@@ -24,8 +24,9 @@ struct metalog;
  * metalog_propose(). */
 typedef void metalog_applied_fn(void *ctx, const struct metadata_result *res, uint64_t token);
 
-/* Opens the log, loads the newest snapshot, replays what follows. Blocking. On an error sentence
- * says why (room: SENTENCE_MAX). */
+/* Opens the log, loads the newest snapshot that holds, replays what follows. Blocking. sentence
+ * (room: SENTENCE_MAX) says why it failed; where it did not, what damage an older snapshot has made
+ * up for, or "". */
 MUST_CHECK int metalog_open(struct store *s, int64_t now_ms, metalog_applied_fn *fn, void *ctx,
 			    struct metalog **ret, char *sentence);
 /* Takes NULL. */

@@ -64,6 +64,11 @@ void fs_refuse_handle(fuse_req_t req, int err, const struct handle *h, const cha
 	fuse_reply_err(req, -err);
 }
 
+void fs_tell(struct fs *fs, int err, uint32_t uid, const char *path, const char *sentence)
+{
+	errors_put(fs->errors, fs->be.now_ms(fs->be.ctx), err, uid, 0, path, sentence);
+}
+
 void fs_note(struct fs *fs, int err, const struct be_caller *c, const struct handle *h,
 	     const char *sentence)
 {

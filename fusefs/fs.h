@@ -288,6 +288,8 @@ void fs_refuse_handle(fuse_req_t req, int err, const struct handle *h, const cha
 /* The line without an answer (last close). */
 void fs_note(struct fs *fs, int err, const struct be_caller *c, const struct handle *h,
 	     const char *sentence);
+/* A line about what no request has met: for uid, by nobody. path: whatever it is about. */
+void fs_tell(struct fs *fs, int err, uint32_t uid, const char *path, const char *sentence);
 void fs_caller(fuse_req_t req, struct be_caller *ret);
 void topic_ref(struct be_topic *t);
 void group_ref(struct be_group *g);

@@ -24,6 +24,7 @@ struct found {
 	struct segment *seg;
 	struct meta_scan scan;
 	struct batch_head head;
+	bool has_head; /* whether there is one, damage or not */
 };
 
 uint32_t plog_seg_of_offset(const struct plog *p, int64_t offset)
@@ -121,6 +122,7 @@ static int find_in_segment(struct plog *p, uint32_t idx, const struct want *w, s
 	uint32_t at = 0;
 	int r = segment_load(seg);
 
+	f->has_head = false;
 	/* Its length is known only now. */
 	if (!r)
 		r = segment_index(seg, seg->meta_len);
@@ -146,6 +148,7 @@ static int find_in_segment(struct plog *p, uint32_t idx, const struct want *w, s
 				break;
 		if (r < 0)
 			return r;
+		f->has_head = r > 0;
 	}
 	if (is_torn_out(p, idx, w, r ? &f->head : NULL, f->scan.gap))
 		return plog_set_fault(p, seg, SEGMENT_META,
@@ -350,6 +353,64 @@ int plog_batch(struct plog *p, int64_t offset, const struct batch **ret)
 	if (r <= 0)
 		return r ? r : -ENODATA;
 	return decode(p, &f, ret);
+}
+
+/* A batch whose values do not hold: what its description says, which does. */
+static int decode_keys(struct plog *p, struct found *f, const struct batch **ret)
+{
+	const struct batch_head *h = &f->head;
+	struct cached_batch *b;
+	int r;
+
+	if (h->attr & BATCH_PLAIN)
+		return 0;
+	b = cache_take(p->cache); /* for nobody else: it does not become valid */
+	r = cached_reserve(b, h);
+	if (r) {
+		cached_batch_fini(b);
+		return r;
+	}
+	buf_put(&b->desc, f->scan.desc, h->total_len);
+	memset(b->values.data, '\n', h->data_len);
+	r = format_get_records(b->desc.data, b->values.data, h, b->recs);
+	if (r)
+		return r;
+	b->batch.head = *h;
+	cached_positions(b);
+	for (uint32_t i = 0; i < h->cnt; i++)
+		b->recs[i].value = NULL;
+	*ret = &b->batch;
+	return 0;
+}
+
+int plog_pass_damage(struct plog *p, int64_t offset, int64_t *ret_next, const struct batch **ret)
+{
+	struct want w = { .kind = WANT_OFFSET, .offset = offset };
+	struct found f = { 0 };
+	uint32_t idx;
+	int r;
+
+	PRE(offset >= p->start_offset && offset < p->next_offset);
+	*ret = NULL;
+	if (!p->seg_cnt || offset < p->segs[0]->base_offset) {
+		*ret_next = p->seg_cnt ? p->segs[0]->base_offset : p->next_offset;
+		return 0;
+	}
+	if (!plog_cache(p))
+		return -ENOMEM;
+	idx = plog_seg_of_offset(p, offset);
+	r = find_in_segment(p, idx, &w, &f);
+	if (r < 0 && r != -EIO)
+		return r;
+	*ret_next = idx + 1 < p->seg_cnt ? p->segs[idx + 1]->base_offset : p->next_offset;
+	if (!f.has_head)
+		return 0;
+	if (f.head.base_offset > offset) {
+		*ret_next = f.head.base_offset;
+		return 0;
+	}
+	*ret_next = f.head.base_offset + f.head.cnt;
+	return decode_keys(p, &f, ret);
 }
 
 int plog_offset_to_pos(struct plog *p, int64_t offset, uint64_t *ret_pos)

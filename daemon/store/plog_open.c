@@ -435,7 +435,7 @@ static int recover_segment(struct recovery *r, const struct names *n, uint32_t i
 	struct segment *seg = p->segs[idx];
 	const struct debt *owed = NULL;
 	bool at_floor = r->floor && r->floor->segment_base == seg->base_offset;
-	bool is_torn;
+	bool is_torn, is_short;
 	int rc;
 
 	r->meta_end = at_floor ? r->floor->meta_len : FORMAT_HEAD_LEN;
@@ -448,7 +448,9 @@ static int recover_segment(struct recovery *r, const struct names *n, uint32_t i
 		rc = sync_files(r, seg);
 	if (rc)
 		return rc;
-	if (r->meta_size < r->meta_end || r->data_size < r->data_end) {
+	/* Damage: behind it the log may have gone on in a segment of its own. */
+	is_short = r->meta_size < r->meta_end || r->data_size < r->data_end;
+	if (is_short) {
 		r->report->damaged = true;
 		plog_set_fault(p, seg, r->data_size < r->data_end ? SEGMENT_DATA : SEGMENT_META,
 			       r->data_size < r->data_end ? r->data_size : r->meta_size,
@@ -467,7 +469,7 @@ static int recover_segment(struct recovery *r, const struct names *n, uint32_t i
 			return rc;
 	}
 	if (is_torn) {
-		rc = cut_segments(r, idx + 1);
+		rc = is_short ? 0 : cut_segments(r, idx + 1);
 		if (!rc)
 			rc = cut_tail(r, seg, owed);
 		if (!rc)
@@ -477,7 +479,7 @@ static int recover_segment(struct recovery *r, const struct names *n, uint32_t i
 	}
 	seg->meta_len = r->meta_end;
 	seg->data_len = r->data_end;
-	return rc ? rc : !is_torn;
+	return rc ? rc : !is_torn || is_short;
 }
 
 /* Where the checking begins: sets what is known up to there, and returns the segment. */

@@ -148,6 +148,7 @@ int store_note_new(struct store *s, enum store_event_kind kind, uint64_t token,
 	n->kind = kind;
 	n->token = token;
 	n->plog = NULL;
+	n->file = "";
 	n->err = 0;
 	n->sentence = NULL;
 	*ret = n;
@@ -568,6 +569,13 @@ int store_has(struct store *s, const char *topic, const uint8_t topic_id[16], ui
 	return 0;
 }
 
+bool store_expects(const struct store *s, const uint8_t topic_id[16], uint32_t partition)
+{
+	const struct part *part = store_part_find(s, topic_id, partition);
+
+	return part && part->e.point.next_offset > 0;
+}
+
 /* Books an append: debts, dirty bytes, the reserve. */
 static void part_appended(struct store *s, struct plog *p, size_t len, int64_t now_ms)
 {
@@ -650,6 +658,7 @@ void store_next_event(struct store *s, struct store_event *ret)
 	ret->kind = n->kind;
 	ret->token = n->token;
 	ret->plog = n->plog;
+	ret->file = n->file;
 	ret->err = n->err;
 	ret->sentence[0] = '\0';
 	if (n->sentence)

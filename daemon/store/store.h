@@ -95,6 +95,8 @@ bool store_was_closed(struct store *s, const uint8_t topic_id[16], uint32_t part
 /* Whether the store has data (a directory) for this partition. An error: it cannot be told. */
 MUST_CHECK int store_has(struct store *s, const char *topic, const uint8_t topic_id[16],
 			 uint32_t partition, bool *ret);
+/* Whether it must have: the checkpoint tells of records. */
+bool store_expects(const struct store *s, const uint8_t topic_id[16], uint32_t partition);
 
 /*
  * Appends: plog_append_*() behind the disk reserve (-ENOSPC before anything is touched) and with
@@ -130,12 +132,14 @@ enum store_event_kind {
 	STORE_START_RAISED, /* retention moved plog's start: waiting readers may care */
 	STORE_SPACE,	    /* the reserve was reached, or is free again: sentence */
 	STORE_CLOCK,	    /* the clock jumped: sentence */
+	STORE_DAMAGED,	    /* a file of the data directory: file, sentence */
 };
 
 struct store_event {
 	enum store_event_kind kind;
 	uint64_t token;
 	struct plog *plog;
+	const char *file;
 	char sentence[256];
 	int err;
 };

@@ -78,6 +78,7 @@ struct store_note {
 	enum store_event_kind kind;
 	uint64_t token;
 	struct plog *plog;
+	const char *file; /* of STORE_DAMAGED: static */
 	int err;
 	char *sentence; /* owned, or NULL */
 };
@@ -247,6 +248,9 @@ MUST_CHECK int store_note_new(struct store *s, enum store_event_kind kind, uint6
 void store_note_free(struct store *s, struct store_note *n);
 void store_tell(struct store *s, enum store_event_kind kind, struct plog *p, int err,
 		const char *fmt, ...) PRINTF_LIKE(5, 6);
+/* What recovery found of one of the small files: into the log, and an event. */
+void store_damage(struct store *s, struct store_open_report *rep, const char *file, const char *fmt,
+		  ...) PRINTF_LIKE(4, 5);
 void store_fail(struct store *s, int err, const char *what, const char *name);
 MUST_CHECK int store_submit(struct store *s, struct disk_req *req, void *ctx);
 

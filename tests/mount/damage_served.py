@@ -152,9 +152,10 @@ def collected(check):
 
 
 @collected
-def case(base, file, how, told, eio=(), faults=None, mended=True):
+def case(base, file, how, told, eio=(), faults=None, mended=True, errors=None):
     """told: what the log says of it by the time all was read, or None. eio: partitions of which
-    something may be EIO. faults: what verify says before. mended: verify finds none after it."""
+    something may be EIO. faults: what verify says before. mended: verify finds none after it.
+    errors: a line of the mount's file."""
     shutil.rmtree(DATA)
     shutil.copytree(f"{CASE_DIR}/{base}", DATA)
     hurt(f"{DATA}/{file}", how)
@@ -173,6 +174,8 @@ def case(base, file, how, told, eio=(), faults=None, mended=True):
             if (file[-4:], how) == ("meta", "gone"):
                 there = r"\d+\.meta"
             assert_errors_line(rf" EIO uid=.* topics/{name}.*{there} at \d+: ")
+        if errors:
+            assert_errors_line(errors)
         # Appends go on, and what is made is kept.
         append("j/0", b"on\n")
         assert_eq(b"on\n", read("j/0@-1.."))
@@ -266,11 +269,16 @@ def others(base):
         refused(base, "meta.properties", how, r"meta\.properties")
     if HAS_RING:
         ring_itself(base)
-    for log in ("__cluster_metadata-0", "__consumer_offsets-0"):
-        for file, how in ((".data", 3), (".meta", 20), (".meta", 300), (".meta", "cut"),
-                          (".data", "cut"), (".meta", "empty")):
-            told = rf"ERROR metadata: .*{log}/{FIRST}\{file} at \d+: "
-            refused(base, f"{log}/{FIRST}{file}", how, told, rf"fault: {log}/{FIRST}\{file}: pos")
+    for file, how in ((".data", 3), (".meta", 20), (".meta", 300), (".meta", "cut"),
+                      (".data", "cut"), (".meta", "empty")):
+        log = f"__cluster_metadata-0/{FIRST}"
+        refused(base, log + file, how, rf"ERROR metadata: .*{log}\{file} at \d+: ",
+                rf"fault: {log}\{file}: pos")
+        # Groups go on from the records around it.
+        log = f"__consumer_offsets-0/{FIRST}"
+        case(base, log + file, how,
+             rf"ERROR topics/__consumer_offsets/0: {log}\.\w+ at \d+: .* passed over", (),
+             rf"fault: {log}\{file}: pos", False)
 
 
 def ring_itself(base):
@@ -315,7 +323,7 @@ def ring_block(number, lost):
 
 
 def snapshots():
-    """Without a snapshot the log behind it says too little: the start is refused."""
+    """A damaged snapshot is made up for by the one before it, or by the log."""
     shutil.rmtree(DATA)
     shutil.copytree(CASE_DIR + "/clean", DATA)
     with Broker(*OPTIONS):
@@ -327,7 +335,8 @@ def snapshots():
     shutil.copytree(DATA, CASE_DIR + "/clean")
     file = "__cluster_metadata-0/" + names[0]
     for how in (3, 40, "cut", "empty"):
-        refused("clean", file, how, f"ERROR metadata: {file} is damaged", "fault: " + file)
+        case("clean", file, how, f"ERROR {file}: the snapshot is damaged", (), "fault: " + file,
+             False, rf" EIO uid=0 pid=0 __cluster_metadata: {file} is damaged")
 
 
 allow_log("ERROR")

@@ -1,6 +1,7 @@
 /* A change of metadata is appended, made stable, applied, and then answered, in this order. */
 #include "daemon/base/log.h"
 #include "daemon/metalog.h"
+#include "daemon/store/segment.h"
 #include "tests/lib/simdisk.h"
 
 #include <errno.h>
@@ -19,6 +20,7 @@ struct fixture {
 	struct store *s;
 	struct metalog *m;
 	unsigned applied;
+	int64_t mono_ms;
 	uint64_t last_token;
 	int last_err;
 };
@@ -74,9 +76,25 @@ static void pump(struct fixture *f)
 	while ((req = disk_reap(f->d)))
 		store_on_disk(f->s, req, NOW);
 	for (store_next_event(f->s, &e); e.kind != STORE_NONE; store_next_event(f->s, &e)) {
+		if (e.kind == STORE_START_RAISED)
+			continue;
 		assert_int_equal(e.kind, STORE_SYNCED);
 		assert_true(e.token & METALOG_TOKEN);
 		metalog_on_synced(f->m, e.token, NOW);
+	}
+}
+
+/* And what comes of it in the background. */
+static void pump_all(struct fixture *f)
+{
+	struct disk_req *req;
+
+	pump(f);
+	for (unsigned i = 0; i < 4; i++) {
+		store_tick(f->s, NOW, f->mono_ms += 1000);
+		while ((req = disk_reap(f->d)))
+			store_on_disk(f->s, req, NOW);
+		pump(f);
 	}
 }
 
@@ -232,6 +250,61 @@ static void test_a_damaged_snapshot_that_nothing_makes_up_for_is_named(void **st
 	f->m = NULL;
 }
 
+/* So many changes that a snapshot is taken. */
+static void take_snapshot(struct fixture *f)
+{
+	struct metadata_cmd cmd = { .kind = METADATA_PERMS,
+				    .topic_id = { 1, 1 },
+				    .perms_mask = METADATA_MODE };
+	char sentence[SENTENCE_MAX];
+
+	for (unsigned i = 0; i < 5000; i++) {
+		cmd.mode = (uint16_t)(0700 + i % 8);
+		assert_int_equal(metalog_propose(f->m, &cmd, NOW, 1, sentence), -EINPROGRESS);
+		if (i % 100 == 99)
+			pump_all(f);
+	}
+}
+
+/* The newest snapshot below an index, damaged or mended. */
+static uint64_t flip_snapshot(struct fixture *f, uint64_t below)
+{
+	struct plog *p = store_plog_opened(f->s, metalog_topic_id, 0);
+	uint64_t index, term;
+	char path[128];
+
+	assert_int_equal(store_last_snapshot(f->s, p, below, &index, &term), 0);
+	snprintf(path, sizeof(path), "%s-0/%020llu-%010llu.checkpoint", METALOG_TOPIC,
+		 (unsigned long long)index, (unsigned long long)term);
+	simdisk_flip(f->sim, path, 40, 1);
+	return index;
+}
+
+static void test_two_snapshots_stay_with_the_log_behind_them(void **state)
+{
+	struct fixture *f = *state;
+	struct plog *p = store_plog_opened(f->s, metalog_topic_id, 0);
+	uint64_t newest, older, term;
+
+	assert_int_equal(propose(f, "a", 1), -EINPROGRESS);
+	pump_all(f);
+	for (unsigned i = 0; i < 4; i++) {
+		take_snapshot(f);
+		newest = flip_snapshot(f, UINT64_MAX);
+		lose_power(f);
+		p = store_plog_opened(f->s, metalog_topic_id, 0);
+		assert_true(is_there(f, "a"));
+		assert_int_equal(metadata_applied_index(metalog_state(f->m)), p->next_offset);
+		flip_snapshot(f, UINT64_MAX);
+		lose_power(f);
+		p = store_plog_opened(f->s, metalog_topic_id, 0);
+	}
+	assert_int_equal(store_last_snapshot(f->s, p, newest, &older, &term), 0);
+	assert_int_equal(p->start_offset, older);
+	assert_int_equal(p->segs[0]->base_offset, older);
+	assert_int_equal(store_last_snapshot(f->s, p, older, &older, &term), -ENOENT);
+}
+
 static void test_an_unfinished_snapshot_is_removed(void **state)
 {
 	char path[128];
@@ -261,6 +334,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_a_damaged_snapshot_that_nothing_makes_up_for_is_named, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(test_two_snapshots_stay_with_the_log_behind_them,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_an_unfinished_snapshot_is_removed, set_up,
 						tear_down),
 	};
