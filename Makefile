@@ -32,7 +32,7 @@ store_SRC := daemon/store/record.c daemon/store/json.c daemon/store/json_text.c 
 	daemon/store/plog_open.c daemon/store/plog_clean.c daemon/store/clean.c \
 	daemon/store/cleaner.c daemon/store/cleaning.c daemon/store/journal.c \
 	daemon/store/kept.c \
-	daemon/store/checkpoint.c daemon/store/files.c daemon/store/recovery.c daemon/store/sync.c \
+	daemon/store/checkpoint.c daemon/store/texts.c daemon/store/files.c daemon/store/recovery.c daemon/store/sync.c \
 	daemon/store/journaling.c daemon/store/upkeep.c daemon/store/snapshot.c \
 	daemon/store/delete.c daemon/store/store.c \
 	daemon/store/overlay.c
@@ -89,7 +89,8 @@ fuzz_TESTS := tests/fuzz/batch.c tests/fuzz/broker_config.c tests/fuzz/checkpoin
 	tests/fuzz/headers.c tests/fuzz/index.c \
 	tests/fuzz/journal.c tests/fuzz/json.c tests/fuzz/json_text.c tests/fuzz/metadata_cmd.c \
 	tests/fuzz/metadata_snapshot.c tests/fuzz/name.c tests/fuzz/plog.c tests/fuzz/request.c \
-	tests/fuzz/rfc3339.c tests/fuzz/segment_head.c tests/fuzz/topic_config.c \
+	tests/fuzz/rfc3339.c tests/fuzz/segment_head.c tests/fuzz/texts.c \
+	tests/fuzz/topic_config.c \
 	tests/fuzz/view.c
 # What several tests share; linked into each that uses it.
 testlib_SRC := tests/lib/simdisk.c tests/lib/simdisk_crash.c tests/lib/fuzz.c \

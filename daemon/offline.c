@@ -3,6 +3,7 @@
 #include "daemon/base/log.h"
 #include "daemon/io/disk.h"
 #include "daemon/store/overlay.h"
+#include "daemon/store/texts.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -53,31 +54,6 @@ int offline_read(struct disk *d, const char *path, size_t max, struct buf *b)
 	close_err = disk_close(d, fd);
 	r = r == -EBADMSG ? -EIO : r;
 	return r ? r : close_err;
-}
-
-bool offline_parse_id(const char *text, size_t len, uint8_t ret[16])
-{
-	static const char DIGITS[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-	uint32_t acc = 0;
-	unsigned bits = 0, n = 0;
-
-	if (len != 22)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		const char *at = text[i] ? strchr(DIGITS, text[i]) : NULL;
-
-		if (!at)
-			return false;
-		acc = (acc << 6 | (uint32_t)(at - DIGITS)) & 0xffffff;
-		bits += 6;
-		if (bits >= 8) {
-			bits -= 8;
-			ret[n++] = (uint8_t)(acc >> bits);
-		}
-	}
-	/* One id has one text: the last four bits are unused. */
-	return !(acc & 0xf);
 }
 
 bool offline_parse_dir(const char *name, char ret_topic[TOPIC_NAME_MAX + 1],
@@ -255,7 +231,6 @@ static int find_id(struct offline *o, struct offline_dir *d)
 	struct segment_head h;
 	struct buf b;
 	int64_t *bases;
-	const char *at;
 	size_t cnt;
 	int r = offline_bases(o->lower, d->name, &bases, &cnt);
 
@@ -278,11 +253,8 @@ static int find_id(struct offline *o, struct offline_dir *d)
 	}
 	free(bases);
 	snprintf(path, sizeof(path), "%s/partition.metadata", d->name);
-	if (!d->has_id && !offline_read(o->lower, path, 4096, &b)) {
-		at = strstr((const char *)b.data, "topic_id: ");
-		if (at)
-			d->has_id = offline_parse_id(at + 10, strcspn(at + 10, "\n"), d->topic_id);
-	}
+	if (!d->has_id && !offline_read(o->lower, path, 4096, &b))
+		d->has_id = !texts_get_partition((const char *)b.data, b.len, d->topic_id);
 	buf_fini(&b);
 	return r;
 }

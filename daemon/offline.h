@@ -53,7 +53,5 @@ MUST_CHECK int offline_bases(struct disk *d, const char *dir, int64_t **ret, siz
 /* Reads a whole file into b (emptied first); NUL-terminated beyond its length. -ENOENT, -EIO,
  * -ENOMEM; -EFBIG beyond max. */
 MUST_CHECK int offline_read(struct disk *d, const char *path, size_t max, struct buf *b);
-/* Base64url of 22 characters, as Kafka writes ids. False: it is none. */
-bool offline_parse_id(const char *text, size_t len, uint8_t ret[16]);
 
 #endif

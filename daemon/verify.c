@@ -8,6 +8,7 @@
 #include "daemon/verify.h"
 
 #include "daemon/commands.h"
+#include "daemon/store/texts.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -99,7 +100,7 @@ static int on_top_name(void *ctx, const char *name)
 
 static int on_dir_name(void *ctx, const char *name)
 {
-	static const char *const KNOWN[] = { "partition.metadata", "leader-epoch-checkpoint" };
+	static const char *const KNOWN[] = { "partition.metadata" };
 	static const char *const SUFFIXES[] = { ".meta", ".data", ".index", ".timeindex",
 						".txnindex" };
 	struct names *n = ctx;
@@ -128,15 +129,9 @@ static int on_left_name(void *ctx, const char *name)
 	return 0;
 }
 
-static const char METADATA_BEGIN[] = "version: 0\ntopic_id: ";
-
 static bool is_partition_metadata(const struct buf *b, uint8_t ret_id[16])
 {
-	const char *text = (const char *)b->data;
-	size_t len = sizeof(METADATA_BEGIN) - 1;
-
-	return b->len == len + 23 && !memcmp(text, METADATA_BEGIN, len) &&
-	       text[b->len - 1] == '\n' && offline_parse_id(text + len, 22, ret_id);
+	return !texts_get_partition((const char *)b->data, b->len, ret_id);
 }
 
 /* Kafka's file of the topic id, which nobody needs while there are segments. */
@@ -160,7 +155,7 @@ static int check_partition_metadata(struct verify *v, const struct offline_dir *
 	} else if (!r && !is_partition_metadata(&b, id)) {
 		verify_fault(v, path, 0, "is malformed");
 	} else if (!r && d->has_id && memcmp(id, d->topic_id, 16) != 0) {
-		verify_fault(v, path, sizeof(METADATA_BEGIN) - 1,
+		verify_fault(v, path, strlen("version: 0\ntopic_id: "),
 			     "tells another topic id than the segments do");
 	}
 	buf_fini(&b);

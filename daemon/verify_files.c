@@ -4,6 +4,7 @@
 #include "daemon/metalog.h"
 #include "daemon/store/checkpoint.h"
 #include "daemon/store/journal.h"
+#include "daemon/store/texts.h"
 #include "daemon/verify.h"
 
 #include <errno.h>
@@ -44,22 +45,44 @@ static int check_ring(struct verify *v, const struct journal_head *h)
 	return r;
 }
 
+/* The seed of the ring that a stop has left in use; 0: none, or it is not known. */
+static int ring_in_use(struct verify *v, uint64_t *ret)
+{
+	struct checkpoint_head h;
+	struct buf b;
+	int r;
+
+	*ret = 0;
+	if (v->clean)
+		return 0;
+	buf_init(&b);
+	r = offline_read(v->o.lower, "checkpoint", FILE_MAX, &b);
+	if (!r && checkpoint_find(b.data, b.len, &h) >= 0)
+		*ret = h.ring_seed;
+	buf_fini(&b);
+	return r == -ENOENT ? 0 : r;
+}
+
 static int check_journal(struct verify *v)
 {
 	uint8_t heads[JOURNAL_HEAD_LEN], twice[JOURNAL_HEAD_LEN];
 	struct disk_stat st = { 0 };
 	struct journal_head h, one;
-	uint64_t blocks;
+	uint64_t blocks, in_use;
 	int r;
 
 	if (v->o.lock_fd < 0) {
 		verify_fault(v, "journal", 0, "the file is missing");
 		return 0;
 	}
-	r = disk_fstat(v->o.lower, v->o.lock_fd, &st);
+	r = ring_in_use(v, &in_use);
+	if (!r)
+		r = disk_fstat(v->o.lower, v->o.lock_fd, &st);
 	blocks = r ? 0 : journal_block_cnt(st.size);
 	if (!r && !blocks && st.size)
 		verify_fault(v, "journal", st.size, "the file is shorter than any journal");
+	else if (!r && !st.size && in_use)
+		verify_fault(v, "journal", 0, "the file is empty, but was in use");
 	if (r || !blocks)
 		return r;
 	r = disk_read_full(v->o.lower, v->o.lock_fd, heads, sizeof(heads), 0);
@@ -76,6 +99,10 @@ static int check_journal(struct verify *v)
 		return 0;
 	if (h.block_cnt > blocks) {
 		verify_fault(v, "journal", st.size, "the file is shorter than its head says");
+		return 0;
+	}
+	if (!journal_is_of(&h, in_use)) {
+		verify_fault(v, "journal", 16, "it is not the one that was in use");
 		return 0;
 	}
 	return check_ring(v, &h);
@@ -98,26 +125,16 @@ static void check_slot(struct verify *v, const uint8_t *slot, size_t len, unsign
 		verify_fault(v, "checkpoint", idx * len, SENTENCE, idx);
 }
 
-static void check_marker(struct verify *v, const char *text, const struct checkpoint_head *h)
+static void check_marker(struct verify *v, const struct buf *text, const struct checkpoint_head *h)
 {
-	unsigned long long incarnation;
-	char boot[33] = "", again[96];
-	int n = 0;
+	struct marker_text m;
 
-	for (unsigned i = 0; i < 16; i++)
-		snprintf(boot + 2 * i, 3, "%02x", h->boot_id[i]);
-	if (sscanf(text, "incarnation=%20llu\n%n", &incarnation, &n) != 1 || !n) {
+	if (texts_get_marker((const char *)text->data, text->len, &m))
 		verify_fault(v, "clean-shutdown", 0, "is malformed");
-		return;
-	}
-	if (incarnation + 1 == h->incarnation) {
+	else if (m.incarnation + 1 == h->incarnation)
 		verify_note(v, "clean-shutdown", "the start after it was broken off");
-		return;
-	}
-	snprintf(again, sizeof(again), "incarnation=%llu\nboot.id=%s\n",
-		 (unsigned long long)h->incarnation, boot);
-	if (strcmp(text, again) != 0)
-		verify_fault(v, "clean-shutdown", incarnation == h->incarnation ? (uint64_t)n : 12,
+	else if (m.incarnation != h->incarnation || memcmp(m.boot_id, h->boot_id, 16) != 0)
+		verify_fault(v, "clean-shutdown", strlen("incarnation="),
 			     "is not of the life that wrote the checkpoint");
 }
 
@@ -147,7 +164,7 @@ static int check_checkpoint(struct verify *v)
 		verify_fault(v, "checkpoint", 0, "is empty");
 	r = offline_read(v->o.lower, "clean-shutdown", 4096, &marker);
 	if (!r && slot >= 0)
-		check_marker(v, (const char *)marker.data, &h);
+		check_marker(v, &marker, &h);
 	r = r == -ENOENT ? 0 : r;
 out:
 	buf_fini(&b);
@@ -185,50 +202,21 @@ static int check_debts(struct verify *v)
 
 /* ---- meta.properties ---- */
 
-/* Three lines and nothing between them; and their checksum, which early files do not have. */
 static int check_properties(struct verify *v)
 {
-	static const char *const NAMES[] = { "version=", "cluster.id=", "directory.id=" };
-	const char *at;
+	struct meta_text m;
 	struct buf b;
-	uint8_t id[16];
-	unsigned i;
+	size_t pos;
 	int r;
 
 	if (v->o.bad_properties)
 		return 0;
 	buf_init(&b);
 	r = offline_read(v->o.lower, "meta.properties", 4096, &b);
-	if (r) {
-		buf_fini(&b);
-		return r;
-	}
-	at = (const char *)b.data;
-	for (i = 0; i < ARRAY_CNT(NAMES); i++) {
-		size_t name = strlen(NAMES[i]), len = strcspn(at, "\n");
-		bool holds = len > name && !strncmp(at, NAMES[i], name) && at[len] == '\n';
-
-		if (holds)
-			holds = i ? offline_parse_id(at + name, len - name, id)
-				  : len == name + 1 && at[name] == '1';
-		if (!holds) {
-			verify_fault(v, "meta.properties", (uint64_t)(at - (const char *)b.data),
-				     "the line \"%s…\" is missing or malformed", NAMES[i]);
-			break;
-		}
-		at += len + 1;
-	}
-	if (i == ARRAY_CNT(NAMES) && *at) {
-		size_t len = (size_t)(at - (const char *)b.data);
-		char want[32];
-
-		snprintf(want, sizeof(want), "checksum=%016llx\n",
-			 (unsigned long long)hash_xxh3(b.data, len));
-		if (strcmp(at, want) != 0)
-			verify_fault(v, "meta.properties", len, "the checksum does not fit");
-	}
+	if (!r && texts_get_meta((const char *)b.data, b.len, &m, &pos))
+		verify_fault(v, "meta.properties", pos, "this line is missing or malformed");
 	buf_fini(&b);
-	return 0;
+	return r;
 }
 
 int verify_files(struct verify *v)

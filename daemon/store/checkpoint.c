@@ -15,7 +15,8 @@ void checkpoint_begin(struct buf *b, const struct checkpoint_head *h)
 	buf_put_le64(b, h->sequence);
 	buf_put_le64(b, h->incarnation);
 	buf_put(b, h->boot_id, 16);
-	buf_put_zero(b, 16);
+	buf_put_zero(b, 8);
+	buf_put_le64(b, h->ring_seed);
 }
 
 void checkpoint_put(struct buf *b, const struct checkpoint_entry *e)
@@ -62,6 +63,7 @@ int checkpoint_get_head(const void *slot, size_t len, struct checkpoint_head *re
 	ret->incarnation = le64_load(p + 24);
 	memcpy(ret->boot_id, p + 32, 16);
 	ret->cnt = cnt;
+	ret->ring_seed = le64_load(p + 56);
 	return 0;
 }
 

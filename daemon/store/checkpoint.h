@@ -8,7 +8,8 @@
  *    8  u64 XXH3-64 of bytes 16 to the end of the last entry
  *   16  u64 sequence (the valid slot of the higher one counts)
  *   24  u64 incarnation: rises at every start      32  u8[16] boot id of that start
- *   48  u32 entry count     52  u32 zero           56  u64 zero
+ *   48  u32 entry count     52  u32 zero
+ *   56  u64 seed of the journal's ring that is in use (0: none): without it something is missing
  *   64  entries of CHECKPOINT_ENTRY_LEN bytes:
  *         0  u8[16] topic id         16  u32 partition      20  u32 flags
  *        24  i64 start offset        32  u64 start position
@@ -36,6 +37,7 @@ struct checkpoint_head {
 	uint64_t sequence, incarnation;
 	uint8_t boot_id[16];
 	uint32_t cnt;
+	uint64_t ring_seed;
 };
 
 struct checkpoint_entry {

@@ -1,21 +1,13 @@
 /*
  * Small files of the data directory: written whole, renamed into place.
  *
- * meta.properties is Kafka's file of that name:
- *
- *   version=1
- *   cluster.id=…          22 characters of base64url without padding, as Kafka writes ids
- *   directory.id=…
- *   checksum=…            XXH3-64 of the lines above, 16 hexadecimal digits; early files have none
- *
- * clean-shutdown: "incarnation=N\nboot.id=HEX\n". While the broker runs it stands by as
- * clean-shutdown.new, so that a stop needs no room on the disk. TOPIC-PARTITION/partition.metadata
- * is Kafka's too: "version: 0\ntopic_id: BASE64URL\n"; it is not synced by itself, the heads of
- * segments are what counts.
+ * Their bytes are those of texts.h. While the broker runs, clean-shutdown stands by as
+ * clean-shutdown.new, so that a stop needs no room on the disk. partition.metadata is not synced by
+ * itself; the heads of segments are what counts.
  */
-#include "daemon/base/hash.h"
 #include "daemon/base/log.h"
 #include "daemon/store/store_impl.h"
+#include "daemon/store/texts.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -25,47 +17,6 @@
 
 #define MARKER "clean-shutdown"
 #define MARKER_NEW "clean-shutdown.new"
-
-static const char BASE64URL[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-static void id_encode(const uint8_t id[16], char ret[23])
-{
-	uint32_t acc = 0;
-	unsigned bits = 0, n = 0;
-
-	for (unsigned i = 0; i < 16; i++) {
-		acc = acc << 8 | id[i];
-		for (bits += 8; bits >= 6; bits -= 6)
-			ret[n++] = BASE64URL[acc >> (bits - 6) & 63];
-	}
-	ret[n++] = BASE64URL[acc << (6 - bits) & 63];
-	ret[n] = '\0';
-	POST(n == 22);
-}
-
-static int id_decode(const char *text, size_t len, uint8_t ret[16])
-{
-	uint8_t id[16];
-	uint32_t acc = 0;
-	unsigned bits = 0, n = 0;
-
-	if (len != 22)
-		return -EBADMSG;
-	for (size_t i = 0; i < len; i++) {
-		const char *at = text[i] ? strchr(BASE64URL, text[i]) : NULL;
-
-		if (!at)
-			return -EBADMSG;
-		acc = acc << 6 | (uint32_t)(at - BASE64URL);
-		bits += 6;
-		if (bits >= 8) {
-			bits -= 8;
-			id[n++] = (uint8_t)(acc >> bits);
-		}
-	}
-	memcpy(ret, id, 16);
-	return 0;
-}
 
 void store_hex(const uint8_t id[16], char ret[33])
 {
@@ -141,67 +92,26 @@ int store_write_file(struct store *s, const char *path, const void *data, size_t
 	return err;
 }
 
-/* The value of "name=" (or "name: ") at a line's begin; NULL: there is none. */
-static const char *property(const char *text, const char *name, size_t *ret_len)
+static int parse_meta(struct store *s, const struct buf *b, struct store_open_report *rep)
 {
-	size_t len = strlen(name);
+	struct meta_text m;
+	size_t pos;
+	int err = texts_get_meta((const char *)b->data, b->len, &m, &pos);
 
-	for (const char *line = text; line && *line;) {
-		const char *end = strchr(line, '\n');
-
-		if (!strncmp(line, name, len)) {
-			*ret_len = end ? (size_t)(end - line) - len : strlen(line + len);
-			return line + len;
-		}
-		line = end ? end + 1 : NULL;
-	}
-	return NULL;
-}
-
-/* Whether what follows the first three lines is nothing, or the checksum of them. */
-static bool meta_sum_fits(const char *text)
-{
-	const char *end = text;
-	char want[32];
-
-	for (unsigned i = 0; i < 3; i++) {
-		end = strchr(end, '\n');
-		if (!end++)
-			return false;
-	}
-	snprintf(want, sizeof(want), "checksum=%016llx\n",
-		 (unsigned long long)hash_xxh3(text, (size_t)(end - text)));
-	return !*end || !strcmp(end, want);
-}
-
-static int parse_meta(struct store *s, const char *text, struct store_open_report *rep)
-{
-	size_t version_len, cluster_len, directory_len;
-	const char *version = property(text, "version=", &version_len);
-	const char *cluster = property(text, "cluster.id=", &cluster_len);
-	const char *directory = property(text, "directory.id=", &directory_len);
-	long n = version ? strtol(version, NULL, 10) : 0;
-
-	if (n > STORE_FORMAT_VERSION) {
+	if (err == -EPROTONOSUPPORT)
 		snprintf(rep->sentence, sizeof(rep->sentence),
-			 "the data directory has format version %ld, and this topicfs knows %d: it "
-			 "is "
-			 "left untouched; use the topicfs that wrote it, or a newer one",
-			 n, STORE_FORMAT_VERSION);
-		return -EPROTONOSUPPORT;
-	}
-	if (n < 1 || !cluster || !directory || id_decode(cluster, cluster_len, s->cluster_id) ||
-	    id_decode(directory, directory_len, s->directory_id)) {
+			 "the data directory has format version %u, and this topicfs knows %d: it "
+			 "is left untouched; use the topicfs that wrote it, or a newer one",
+			 m.version, STORE_FORMAT_VERSION);
+	else if (err)
 		snprintf(rep->sentence, sizeof(rep->sentence),
-			 "meta.properties is damaged: version, cluster.id or directory.id is "
-			 "missing or malformed");
-		return -EBADMSG;
-	}
-	if (!meta_sum_fits(text)) {
-		snprintf(rep->sentence, sizeof(rep->sentence),
-			 "meta.properties is damaged: its lines do not fit their checksum");
-		return -EBADMSG;
-	}
+			 "meta.properties is damaged at position %zu: version, cluster.id, "
+			 "directory.id or the checksum of these lines does not hold",
+			 pos);
+	if (err)
+		return err;
+	memcpy(s->cluster_id, m.cluster_id, 16);
+	memcpy(s->directory_id, m.directory_id, 16);
 	return 0;
 }
 
@@ -214,7 +124,7 @@ int store_read_meta(struct store *s, bool *ret_found, struct store_open_report *
 	err = store_read_file(s, "meta.properties", &b);
 	*ret_found = !err;
 	if (!err)
-		err = parse_meta(s, (const char *)b.data, rep);
+		err = parse_meta(s, &b, rep);
 	else if (err == -ENOENT)
 		err = 0;
 	else
@@ -225,31 +135,26 @@ int store_read_meta(struct store *s, bool *ret_found, struct store_open_report *
 
 int store_write_meta(struct store *s)
 {
-	char text[160], cluster[23], directory[23];
-	int n;
+	char text[TEXTS_MAX];
+	struct meta_text m;
 
-	id_encode(s->cluster_id, cluster);
-	id_encode(s->directory_id, directory);
-	n = snprintf(text, sizeof(text), "version=%d\ncluster.id=%s\ndirectory.id=%s\n",
-		     STORE_FORMAT_VERSION, cluster, directory);
-	n += snprintf(text + n, sizeof(text) - (size_t)n, "checksum=%016llx\n",
-		      (unsigned long long)hash_xxh3(text, (size_t)n));
-	return store_write_file(s, "meta.properties", text, (size_t)n);
+	memcpy(m.cluster_id, s->cluster_id, 16);
+	memcpy(m.directory_id, s->directory_id, 16);
+	return store_write_file(s, "meta.properties", text, texts_put_meta(&m, text));
 }
 
-static int marker_text(const uint8_t boot_id[16], uint64_t incarnation, char ret[96])
+static size_t marker_text(const struct store *s, uint64_t incarnation, char ret[TEXTS_MAX])
 {
-	char boot[33];
+	struct marker_text m = { .incarnation = incarnation };
 
-	store_hex(boot_id, boot);
-	return snprintf(ret, 96, "incarnation=%llu\nboot.id=%s\n", (unsigned long long)incarnation,
-			boot);
+	memcpy(m.boot_id, s->boot_id, 16);
+	return texts_put_marker(&m, ret);
 }
 
 int store_put_marker_by(struct store *s)
 {
 	struct disk_stat st = { 0 };
-	char text[96];
+	char text[TEXTS_MAX];
 	int err = disk_stat(s->disk, MARKER, &st);
 
 	if (!err) {
@@ -262,22 +167,22 @@ int store_put_marker_by(struct store *s)
 	if (err != -ENOENT)
 		return err;
 	/* Of no life. Where there is no room, the stop tries again. */
-	err = write_and_sync(s, MARKER_NEW, text, (size_t)marker_text(s->boot_id, 0, text), false);
+	err = write_and_sync(s, MARKER_NEW, text, marker_text(s, 0, text), false);
 	return err == -ENOSPC ? 0 : err;
 }
 
 int store_write_marker(struct store *s)
 {
-	char text[96];
-	int n = marker_text(s->boot_id, s->incarnation, text), close_err;
-	int fd, err = disk_open(s->disk, MARKER_NEW, DISK_CREATE, &fd);
+	char text[TEXTS_MAX];
+	size_t n = marker_text(s, s->incarnation, text);
+	int close_err, fd, err = disk_open(s->disk, MARKER_NEW, DISK_CREATE, &fd);
 
 	if (err)
 		return err;
 	/* Not emptied before: its block is what a full disk has no other of. */
-	err = disk_write(s->disk, fd, text, (size_t)n, 0);
+	err = disk_write(s->disk, fd, text, n, 0);
 	if (!err)
-		err = disk_truncate(s->disk, fd, (uint64_t)n);
+		err = disk_truncate(s->disk, fd, n);
 	if (!err)
 		err = disk_fsync(s->disk, fd);
 	close_err = disk_close(s->disk, fd);
@@ -298,10 +203,10 @@ int store_read_marker(struct store *s, bool *ret_found, struct buf *ret)
 
 bool store_marker_fits(const struct buf *marker, uint64_t incarnation, const uint8_t boot_id[16])
 {
-	char text[96];
-	int n = marker_text(boot_id, incarnation, text);
+	struct marker_text m;
 
-	return marker->len == (size_t)n && !memcmp(marker->data, text, marker->len);
+	return !texts_get_marker((const char *)marker->data, marker->len, &m) &&
+	       m.incarnation == incarnation && !memcmp(m.boot_id, boot_id, 16);
 }
 
 bool store_is_partition_dir(const char *name, uint32_t *ret_partition)
@@ -332,40 +237,38 @@ int store_has_partitions(struct store *s)
 	return disk_list(s->disk, ".", partition_name, NULL);
 }
 
-static int partition_id_text(const char *dir, const uint8_t id[16], char path[SEGMENT_PATH_MAX],
-			     char text[64])
+static void partition_id_path(const char *dir, char ret[SEGMENT_PATH_MAX])
 {
-	char id_text[23];
-
-	id_encode(id, id_text);
-	snprintf(path, SEGMENT_PATH_MAX, "%s/partition.metadata", dir);
-	return snprintf(text, 64, "version: 0\ntopic_id: %s\n", id_text);
+	snprintf(ret, SEGMENT_PATH_MAX, "%s/partition.metadata", dir);
 }
 
 int store_put_partition_id(struct store *s, const char *dir, const uint8_t id[16])
 {
-	char path[SEGMENT_PATH_MAX], text[64];
-	int n = partition_id_text(dir, id, path, text);
+	char path[SEGMENT_PATH_MAX], text[TEXTS_MAX];
 
-	return write_and_sync(s, path, text, (size_t)n, false);
+	partition_id_path(dir, path);
+	return write_and_sync(s, path, text, texts_put_partition(id, text), false);
 }
 
 int store_mend_partition_id(struct store *s, const char *dir, const uint8_t id[16])
 {
-	char path[SEGMENT_PATH_MAX], text[64];
-	int n = partition_id_text(dir, id, path, text), err;
+	char path[SEGMENT_PATH_MAX];
+	uint8_t got[16];
 	struct buf b;
 	bool same;
+	int err;
 
+	partition_id_path(dir, path);
 	buf_init(&b);
 	err = store_read_file(s, path, &b);
-	same = !err && b.len == (size_t)n && !memcmp(b.data, text, b.len);
+	same = !err && !texts_get_partition((const char *)b.data, b.len, got) &&
+	       !memcmp(got, id, 16);
 	buf_fini(&b);
 	if (same || (err && err != -ENOENT))
 		return err;
 	LOG_AT(LOG_WARN, path, 0, "%s: written anew from the id of the topic",
 	       err ? "missing" : "damaged at position 0");
-	if (!write_and_sync(s, path, text, (size_t)n, false))
+	if (!store_put_partition_id(s, dir, id))
 		return 0;
 	/* Without it the heads of segments tell; a full disk must not keep the log from readers. */
 	err = disk_unlink(s->disk, path);
@@ -412,20 +315,15 @@ int store_get_partition_id(struct store *s, const char *dir, uint8_t ret[16])
 {
 	char path[SEGMENT_PATH_MAX];
 	struct buf b;
-	const char *id;
-	size_t len;
 	int err = id_of_segments(s, dir, ret);
 
 	if (err != -ENOENT)
 		return err;
 	buf_init(&b);
-	snprintf(path, sizeof(path), "%s/partition.metadata", dir);
+	partition_id_path(dir, path);
 	err = store_read_file(s, path, &b);
-	if (!err) {
-		id = property((const char *)b.data, "topic_id: ", &len);
-		if (!id || id_decode(id, len, ret))
-			err = -ENOENT;
-	}
+	if (!err && texts_get_partition((const char *)b.data, b.len, ret))
+		err = -ENOENT;
 	buf_fini(&b);
 	return err;
 }

@@ -14,6 +14,7 @@ void journal_put_head(const struct journal_head *h, uint8_t ret[JOURNAL_BLOCK])
 	le64_store(ret + 16, h->seed);
 	le64_store(ret + 24, h->sequence);
 	le64_store(ret + 32, h->block_cnt);
+	le64_store(ret + 40, h->prev_seed);
 	le64_store(ret + 8, hash_xxh3(ret + 16, JOURNAL_BLOCK - 16));
 }
 
@@ -29,6 +30,7 @@ static int journal_get_head_copy(const uint8_t *b, struct journal_head *ret)
 	ret->seed = le64_load(b + 16);
 	ret->sequence = le64_load(b + 24);
 	ret->block_cnt = le64_load(b + 32);
+	ret->prev_seed = le64_load(b + 40);
 	return 0;
 }
 

@@ -7,7 +7,8 @@
  * Head (both copies alike; the valid one of the higher sequence counts):
  *    0  u32 magic "TFJH"     4  u16 version (1)      6  u16 zero
  *    8  u64 XXH3-64 of bytes 16..4096
- *   16  u64 seed            24  u64 sequence        32  u64 block_cnt      40  zeros
+ *   16  u64 seed            24  u64 sequence        32  u64 block_cnt
+ *   40  u64 seed of the ring before in this file (0: none)                48  zeros
  *
  * Ring block number n (from 0, for the life of the seed) stands in slot n % block_cnt:
  *    0  u64 XXH3-64, seeded with the head's seed, of bytes 8..4096
@@ -70,12 +71,19 @@ struct journal_entry {
 
 struct journal_head {
 	uint64_t seed, sequence, block_cnt;
+	uint64_t prev_seed;
 };
 
 /* Fills one head block. */
 void journal_put_head(const struct journal_head *h, uint8_t ret[JOURNAL_BLOCK]);
 /* The head of two blocks: 0, or -EBADMSG where neither copy holds; -EPROTONOSUPPORT. */
 MUST_CHECK int journal_get_head(const uint8_t blocks[JOURNAL_HEAD_LEN], struct journal_head *ret);
+/* Whether it is the ring that was in use when a checkpoint told its seed (0: it told none), or one
+ * that was begun in its place since. */
+static inline bool journal_is_of(const struct journal_head *h, uint64_t seed)
+{
+	return !seed || h->seed == seed || h->prev_seed == seed;
+}
 /* Ring blocks of a journal file of so many bytes. */
 uint64_t journal_block_cnt(uint64_t file_len);
 

@@ -10,12 +10,15 @@
 #include <stdlib.h>
 
 /* Begins a ring in an open file that is filled with zeros or holds an older one. Blocking. */
-int ring_begin(struct store *s, int fd, uint64_t block_cnt, uint64_t old_sequence)
+int ring_begin(struct store *s, int fd, uint64_t block_cnt, const struct journal_head *old)
 {
-	struct journal_head h = { .sequence = old_sequence + 1, .block_cnt = block_cnt };
+	struct journal_head h = { .sequence = old->sequence + 1,
+				  .block_cnt = block_cnt,
+				  .prev_seed = old->seed };
 	uint8_t *block = aligned_alloc(JOURNAL_BLOCK, JOURNAL_BLOCK);
 	int err = block ? disk_random(s->disk, &h.seed, sizeof(h.seed)) : -ENOMEM;
 
+	h.seed += !h.seed;
 	for (unsigned i = 0; i < 2 && !err; i++) {
 		journal_put_head(&h, block);
 		err = disk_write(s->disk, fd, block, JOURNAL_BLOCK, i * JOURNAL_BLOCK);
@@ -377,6 +380,7 @@ static int make_begin(struct store *s)
  * the name, and the old one's lock is kept to the end. */
 static int make_swap(struct store *s)
 {
+	static const struct journal_head none;
 	int fd, err;
 
 	make_end(s, 0);
@@ -385,7 +389,7 @@ static int make_swap(struct store *s)
 		return err;
 	err = disk_lock(s->disk, fd);
 	if (!err)
-		err = ring_begin(s, fd, s->ring_blocks, 0);
+		err = ring_begin(s, fd, s->ring_blocks, &none);
 	if (!err)
 		err = disk_rename(s->disk, "journal.new", "journal");
 	if (err) {
@@ -430,9 +434,12 @@ void ring_make_step(struct store *s)
 			store_fail(s, (int)s->make_req.res, "fsync", "data directory");
 			return;
 		}
-		s->ring = RING_ON;
+		s->ring_seed = s->journal.seed;
+		s->ring = RING_MARK;
+		ckpt_begin(s);
 		break;
 	case RING_NONE:
+	case RING_MARK:
 	case RING_ON:
 		break;
 	}

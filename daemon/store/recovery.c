@@ -4,8 +4,8 @@
  *
  * The order at the end matters. Put back and synced; then the checkpoint, which takes over the
  * points that the ring told; then the ring's new seed, which makes the old entries unreadable; then
- * the removal of the marker. A crash between any two of them repeats what was done, and everything
- * here may be done twice.
+ * a checkpoint that tells this seed; then the removal of the marker. A crash between any two of
+ * them repeats what was done, and everything here may be done twice.
  */
 #include "daemon/base/log.h"
 #include "daemon/store/store_impl.h"
@@ -85,13 +85,34 @@ static int load_entries(struct store *s, const uint8_t *slot, uint32_t cnt)
 	return 0;
 }
 
+void store_damage(struct store *s, struct store_open_report *rep, const char *file, const char *fmt,
+		  ...)
+{
+	struct store_note *n;
+	char *text = NULL;
+	va_list args;
+
+	rep->damaged++;
+	va_start(args, fmt);
+	if (vasprintf(&text, fmt, args) < 0)
+		text = NULL;
+	va_end(args);
+	LOG_AT(LOG_ERROR, file, 0, "%s", text ? text : "is damaged");
+	if (!text || store_note_new(s, STORE_DAMAGED, 0, &n)) {
+		free(text);
+		return;
+	}
+	n->file = file;
+	n->err = -EIO;
+	n->sentence = text;
+	list_put(&s->notes, &n->link);
+}
+
 static void ckpt_is_lost(struct store *s, struct store_open_report *rep, const char *why)
 {
-	rep->damaged++;
-	rep->unclean_machine = true;
 	s->clean_start = false;
-	LOG_AT(LOG_ERROR, "checkpoint", 0, "%s: all partitions are recovered from their begin",
-	       why);
+	store_damage(s, rep, "checkpoint", "%s: all partitions are recovered from their begin",
+		     why);
 }
 
 /* Of a directory that has partitions it was written before the first of them was made. */
@@ -144,7 +165,7 @@ static int load_checkpoint(struct store *s, const struct buf *marker, struct sto
 			LOG_AT(LOG_WARN, "clean-shutdown", 0,
 			       "is not of the life that wrote the checkpoint: recovery runs");
 		}
-		rep->unclean_machine = !s->clean_start && memcmp(h.boot_id, s->boot_id, 16) != 0;
+		s->ring_seed = h.ring_seed;
 		err = load_entries(s, b.data + (size_t)slot * s->ckpt_slot_len, h.cnt);
 		if (!err)
 			err = disk_open(s->disk, "checkpoint", 0, &s->ckpt_fd);
@@ -409,13 +430,10 @@ static int put_back_all(struct store *s, const uint8_t *ring, const struct journ
 	free(pb);
 	if (!err)
 		err = sync_err;
-	if (!err && scan.damaged) {
-		rep->damaged++;
-		rep->unclean_machine = true;
-		LOG_AT(LOG_ERROR, "journal", 0,
-		       "damaged at position %llu; what stands behind it was put back",
-		       (unsigned long long)scan.damage_pos);
-	}
+	if (!err && scan.damaged)
+		store_damage(s, rep, "journal",
+			     "damaged at position %llu; what stands behind it was put back",
+			     (unsigned long long)scan.damage_pos);
 	if (err)
 		snprintf(rep->sentence, sizeof(rep->sentence),
 			 "the journal's entries cannot be put back: %s", log_errno_name(err));
@@ -441,58 +459,85 @@ static int read_ring(struct store *s, const struct journal_head *h, struct store
 	return err;
 }
 
-/* *ret_blocks: of the ring that the file holds, 0: none. */
+/* What a stop has left that was no clean one, and the ring is not there that it was in. */
+static const char LOST[] = "what an fsync put there alone is lost; it is begun anew";
+
+/* The head of the ring that is there, and the blocks that the file has; 0: it holds none. */
+static int read_head(struct store *s, struct store_open_report *rep, uint64_t *ret_blocks,
+		     struct journal_head *ret)
+{
+	uint8_t *heads = aligned_alloc(JOURNAL_BLOCK, JOURNAL_HEAD_LEN);
+	int err = heads ? 0 : -ENOMEM;
+
+	/* A process that was killed may have left head and name in the cache alone, and the
+	 * checkpoint is to tell of them. */
+	if (!err && !s->clean_start)
+		err = disk_fsync(s->disk, s->lock_fd);
+	if (!err && !s->clean_start)
+		err = disk_sync_dir(s->disk, ".");
+	if (!err)
+		err = disk_read_full(s->disk, s->lock_fd, heads, JOURNAL_HEAD_LEN, 0);
+	if (!err)
+		err = journal_get_head(heads, ret);
+	if (!err && memcmp(heads, heads + JOURNAL_BLOCK, JOURNAL_BLOCK) != 0)
+		LOG_AT(LOG_WARN, "journal", 0,
+		       "the copies of its head at positions 0 and %u differ; one holds",
+		       JOURNAL_BLOCK);
+	if (!err && ret->block_cnt > *ret_blocks)
+		err = -EBADMSG;
+	free(heads);
+	if (err == -EBADMSG) {
+		store_damage(s, rep, "journal", "its head at position 0 is damaged; %s",
+			     s->clean_start ? "it is begun anew" : LOST);
+		*ret = (struct journal_head){ 0 };
+		err = 0;
+	}
+	return err;
+}
+
+/*
+ * *ret_blocks: of the ring that the file can hold, 0: none. *ret: the head of the ring that was in
+ * use, or zeros. Where the stop was a clean one, nobody needs what is in it.
+ */
 static int recover_journal(struct store *s, struct store_open_report *rep, uint64_t *ret_blocks,
-			   uint64_t *ret_sequence)
+			   struct journal_head *ret)
 {
 	struct disk_stat st = { 0 };
-	struct journal_head h = { 0 };
-	uint8_t *blocks;
 	int err = disk_fstat(s->disk, s->lock_fd, &st);
 
+	*ret = (struct journal_head){ 0 };
 	*ret_blocks = err ? 0 : journal_block_cnt(st.size);
-	*ret_sequence = 0;
-	/* The file gets its name when it is whole; before, an empty one is the lock. */
-	if (!err && !*ret_blocks && st.size) {
-		rep->damaged += !s->clean_start;
-		rep->unclean_machine |= !s->clean_start;
-		LOG_AT(LOG_ERROR, "journal", 0, "ends at position %llu; it is begun anew",
-		       (unsigned long long)st.size);
-	}
-	if (err || !*ret_blocks)
+	if (err)
 		return err;
-	blocks = aligned_alloc(JOURNAL_BLOCK, JOURNAL_HEAD_LEN);
-	if (!blocks)
-		return -ENOMEM;
-	err = disk_read_full(s->disk, s->lock_fd, blocks, JOURNAL_HEAD_LEN, 0);
-	if (!err) {
-		err = journal_get_head(blocks, &h);
-		if (!err && memcmp(blocks, blocks + JOURNAL_BLOCK, JOURNAL_BLOCK) != 0)
-			LOG_AT(LOG_WARN, "journal", 0,
-			       "the copies of its head at positions 0 and %u differ; one holds",
-			       JOURNAL_BLOCK);
-		if (!err && h.block_cnt > *ret_blocks)
-			err = -EBADMSG;
-		if (err == -EBADMSG) {
-			rep->damaged += !s->clean_start;
-			rep->unclean_machine |= !s->clean_start;
-			LOG_AT(LOG_ERROR, "journal", 0, "its head is damaged; it is begun anew");
-			h.block_cnt = 0;
-			err = 0;
-		}
+	if (*ret_blocks) {
+		err = read_head(s, rep, ret_blocks, ret);
+	} else if (st.size) {
+		/* The file gets its name when it is whole; before, an empty one is the lock. */
+		store_damage(s, rep, "journal", "ends at position %llu; %s",
+			     (unsigned long long)st.size,
+			     s->clean_start ? "it is begun anew" : LOST);
+	} else if (s->ring_seed && !s->clean_start) {
+		store_damage(s, rep, "journal", "is missing or empty; %s", LOST);
 	}
-	free(blocks);
-	*ret_sequence = h.sequence;
-	if (!err && !s->clean_start && h.block_cnt)
-		err = read_ring(s, &h, rep);
+	if (!err && ret->block_cnt && !journal_is_of(ret, s->ring_seed)) {
+		if (!s->clean_start)
+			store_damage(s, rep, "journal",
+				     "is not the one that was in use: it is not put back, and %s",
+				     LOST);
+		*ret = (struct journal_head){ 0 };
+	}
+	s->ring_seed = ret->seed;
+	if (!err && !s->clean_start && ret->block_cnt)
+		err = read_ring(s, ret, rep);
 	return err;
 }
 
 /* The ring that is there begins anew; where none is or it has another size, one is to be made. */
-static int begin_ring(struct store *s, uint64_t blocks, uint64_t sequence)
+static int begin_ring(struct store *s, uint64_t blocks, const struct journal_head *old)
 {
 	uint64_t wanted = journal_block_cnt(s->config.journal_bytes);
-	int err = blocks ? ring_begin(s, s->lock_fd, blocks, sequence) : 0;
+	uint64_t told = s->ring_seed;
+	int err = blocks ? ring_begin(s, s->lock_fd, blocks, old) : 0;
 
 	if (err)
 		return err;
@@ -509,10 +554,12 @@ static int begin_ring(struct store *s, uint64_t blocks, uint64_t sequence)
 	} else {
 		s->ring = wanted == blocks ? RING_ON : RING_WANTED;
 	}
+	s->ring_seed = s->ring == RING_ON ? s->journal.seed : 0;
 	if (s->ring != RING_ON && blocks)
 		journal_fini(&s->journal);
 	s->ring_blocks = wanted;
-	return 0;
+	/* Before it is used: or nobody would miss it. */
+	return s->ring_seed == told ? 0 : ckpt_write_now(s, false);
 }
 
 struct foreign {
@@ -556,7 +603,8 @@ static int note_foreign(struct store *s)
 
 int store_recover(struct store *s, struct store_open_report *rep)
 {
-	uint64_t blocks, sequence;
+	struct journal_head old;
+	uint64_t blocks;
 	struct buf marker;
 	int err = disk_boot_id(s->disk, s->boot_id);
 
@@ -568,7 +616,7 @@ int store_recover(struct store *s, struct store_open_report *rep)
 		err = load_checkpoint(s, &marker, rep);
 	buf_fini(&marker);
 	if (!err)
-		err = recover_journal(s, rep, &blocks, &sequence);
+		err = recover_journal(s, rep, &blocks, &old);
 	if (!err)
 		err = open_debts(s);
 	rep->clean = s->clean_start;
@@ -577,7 +625,7 @@ int store_recover(struct store *s, struct store_open_report *rep)
 	s->incarnation++;
 	err = ckpt_write_now(s, false);
 	if (!err)
-		err = begin_ring(s, blocks, sequence);
+		err = begin_ring(s, blocks, &old);
 	if (!err) {
 		err = store_put_marker_by(s);
 		/* Directories of partitions that a killed process made are synced by this too. */

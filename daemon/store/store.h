@@ -18,7 +18,7 @@
  *   debts                   mapped slots of what is owed (debt.h)
  *   meta.properties         Kafka's file: version, cluster.id, directory.id (base64url)
  *   clean-shutdown          marker: incarnation, boot id; its removal is synced before appends
- *   TOPIC-PARTITION/        segments, leader-epoch-checkpoint, partition.metadata (topic id)
+ *   TOPIC-PARTITION/        segments, partition.metadata (topic id)
  *   TOPIC-PARTITION.ID.gone/ being deleted
  *   __cluster_metadata-0/   the metadata log, a partition like others, with snapshots beside
  *
@@ -47,8 +47,6 @@ struct store;
 
 struct store_open_report {
 	bool clean;	      /* the marker was there */
-	bool unclean_machine; /* no marker and another boot id, or damage in the journal: DESIGN 6
-			       */
 	bool fresh;	      /* the directory was empty: ids were made now */
 	uint64_t put_back_entries; /* of the journal */
 	uint64_t put_back_bytes;

@@ -148,8 +148,8 @@ struct part {
 	int64_t clean_after_ms; /* mono: not before that again */
 };
 
-/* Growth of the ring file. */
-enum ring_state { RING_NONE, RING_WANTED, RING_ZEROS, RING_DIR, RING_ON };
+/* Growth of the ring file. RING_MARK: it is there, and the checkpoint is to say so. */
+enum ring_state { RING_NONE, RING_WANTED, RING_ZEROS, RING_DIR, RING_MARK, RING_ON };
 
 struct store {
 	struct disk *disk; /* borrowed */
@@ -160,6 +160,7 @@ struct store {
 	bool lock_direct;	  /* and was opened for direct writes */
 	int lock_fd, old_lock_fd; /* the journal's descriptor; -1 */
 	enum ring_state ring;
+	uint64_t ring_seed; /* what checkpoints say: of the ring that may hold something; 0: none */
 	struct journal journal;
 	struct disk_req ring_reqs[2];
 	bool ring_half;		   /* one of two pieces is on disk */
@@ -182,6 +183,7 @@ struct store {
 	bool ckpt_held; /* one was there at the start: who is not in it was empty then */
 	unsigned ckpt_req_file;
 	uint64_t ckpt_start; /* ring start that it makes possible */
+	uint64_t ckpt_ring;  /* the ring seed that it tells */
 	int64_t ckpt_due_ms; /* mono; 0: nothing new to tell */
 
 	struct batch_cache *cache; /* shared by all logs; owned */
@@ -303,7 +305,9 @@ void journal_kick(struct store *s);
 void journal_on_disk(struct store *s);
 void ring_make_step(struct store *s);
 void ring_step(struct store *s);
-MUST_CHECK int ring_begin(struct store *s, int fd, uint64_t block_cnt, uint64_t old_sequence);
+/* old: the ring that it takes the place of; zeros: none. */
+MUST_CHECK int ring_begin(struct store *s, int fd, uint64_t block_cnt,
+			  const struct journal_head *old);
 
 /* cleaning.c */
 void clean_tick(struct store *s);

@@ -211,7 +211,8 @@ void sync_on_disk(struct store *s, struct part *part)
 static int ckpt_encode(struct store *s, struct buf *b)
 {
 	struct checkpoint_head h = { .sequence = s->ckpt_sequence + 1,
-				     .incarnation = s->incarnation };
+				     .incarnation = s->incarnation,
+				     .ring_seed = s->ring_seed };
 
 	memcpy(h.boot_id, s->boot_id, 16);
 	checkpoint_begin(b, &h);
@@ -342,6 +343,7 @@ void ckpt_begin(struct store *s)
 		return;
 	}
 	s->ckpt_start = ckpt_ring_start(s);
+	s->ckpt_ring = s->ring_seed;
 	s->ckpt_req = (struct disk_req){
 		.op = DISK_OP_WRITE_SYNC,
 		.fd = s->ckpt_fd,
@@ -387,6 +389,9 @@ void ckpt_on_disk(struct store *s)
 		s->ckpt_sequence++;
 		if (s->ring == RING_ON && s->ckpt_start > s->journal.start)
 			s->journal.start = s->ckpt_start;
+		/* From now on it would be missed. */
+		if (s->ring == RING_MARK && s->ckpt_ring == s->ring_seed)
+			s->ring = RING_ON;
 		LIST_FOREACH_SAFE(node, tmp, &s->raising) {
 			struct part *part = LIST_ENTRY(node, struct part, raise_link);
 

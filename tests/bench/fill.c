@@ -6,9 +6,9 @@
  */
 #include "daemon/base/log.h"
 #include "daemon/io/disk.h"
-#include "daemon/offline.h"
 #include "daemon/store/plog.h"
 #include "daemon/store/store.h"
+#include "daemon/store/texts.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -48,7 +48,7 @@ static void read_topic_id(const char *data, const char *topic, const char *parti
 	if (!f)
 		die(-errno, path);
 	if (fscanf(f, "version: 0\ntopic_id: %63s", text) != 1 ||
-	    !offline_parse_id(text, strlen(text), id))
+	    texts_get_id(text, strlen(text), id))
 		die(-EBADMSG, path);
 	fclose(f);
 }

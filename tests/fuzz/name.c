@@ -1,6 +1,7 @@
 /* Names of topics and of partitions' directories, and ids as text. */
 #include "daemon/base/name.h"
 #include "daemon/offline.h"
+#include "daemon/store/texts.h"
 #include "tests/lib/fuzz.h"
 
 #include <errno.h>
@@ -48,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	check_split(name);
 	if (offline_parse_dir(name, topic, &partition))
 		CHECK(strlen(topic) <= TOPIC_NAME_MAX && partition < PARTITION_CNT_MAX);
-	offline_parse_id(text, len, id);
+	CHECK(texts_get_id(text, len, id) || len == TEXTS_ID_LEN);
 	/* A name is nearest to itself, and clashes with itself. */
 	CHECK(!*name || strlen(name) > NAME_NEAREST_MAX || (nearest && strlen(nearest)));
 	CHECK(topic_name_collides(name, name));

@@ -25,7 +25,7 @@ struct fixture {
 	struct store *s;
 	struct store_config config;
 	int64_t mono_ms;
-	unsigned synced, failed, raised, clock, space;
+	unsigned synced, failed, raised, clock, space, damaged;
 	uint64_t last_token;
 	char sentence[256];
 };
@@ -98,6 +98,7 @@ static inline void events(struct fixture *f)
 		f->raised += e.kind == STORE_START_RAISED;
 		f->clock += e.kind == STORE_CLOCK;
 		f->space += e.kind == STORE_SPACE;
+		f->damaged += e.kind == STORE_DAMAGED;
 		if (e.kind == STORE_SYNCED)
 			f->last_token = e.token;
 		else

@@ -109,6 +109,8 @@ def hurt(path, how):
         os.truncate(path, os.path.getsize(path) // 2)
     elif how == "empty":
         os.truncate(path, 0)
+    elif how in ("older", "foreign") and path.endswith("/journal"):
+        shutil.copy(f"{CASE_DIR}/{how}", path)
     elif how == "foreign":
         with open(path, "xb") as f:
             f.write(b"not of topicfs\n")
@@ -287,6 +289,22 @@ def ring_itself(base):
     case(base, "journal", "cut", r"ERROR journal: ends at position \d+", (), "fault: journal: pos")
 
 
+def journals():
+    """After a kill a journal that is gone, or is not the one that was in use, is told and missed;
+    after a clean stop nobody needs it."""
+    file = "journal"
+    shutil.copy(f"{CASE_DIR}/clean/{file}", CASE_DIR + "/older")
+    with open(CASE_DIR + "/foreign", "wb") as f:
+        f.write(b"not of topicfs\n" * (1 << 17))
+    for how, told in (("gone", "is missing or empty"), ("empty", "is missing or empty"),
+                      ("older", "is not the one that was in use"),
+                      ("foreign", "its head at position 0 is damaged")):
+        case("killed", file, how, rf"ERROR journal: {told}.* is lost; it is begun anew", (),
+             "fault: journal: position", True, rf" EIO uid=0 pid=0 journal: {told}")
+    case("clean", file, "gone", None)
+    case("clean", file, "empty", None)
+
+
 def ring_block(number, lost):
     """A block in the middle of the ring, of a machine that lost power after the last fsync: told
     with its position, and what stands behind it is put back."""
@@ -344,6 +362,7 @@ prepare()
 if HAS_RING:
     ring_block(0, False)
     ring_block(6, True)
+    journals()
 for made in ("clean", "killed"):
     segments(made)
     others(made)

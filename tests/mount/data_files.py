@@ -40,8 +40,8 @@ with Broker() as broker:
         assert read("t/0") == before, f"after restart {turn}"
         assert_eq(count, len(read("t/0.json").splitlines()))
     files = os.listdir(DATA + "/t-0")
-    assert all(re.fullmatch(r"\d{20}\.(data|meta|index|timeindex|txnindex)|"
-                            r"leader-epoch-checkpoint|partition.metadata", f) for f in files), files
+    assert all(re.fullmatch(r"\d{20}\.(data|meta|index|timeindex)|partition.metadata", f)
+               for f in files), files
     bases = sorted(f[:20] for f in files if f.endswith(".data"))
     assert len(bases) > 4, bases
     assert_eq(bases, sorted(f[:20] for f in files if f.endswith(".meta")))

@@ -8,7 +8,6 @@ static void test_a_fresh_directory_gets_its_ids(void **state)
 	size_t len;
 
 	assert_true(a.fresh);
-	assert_false(a.unclean_machine);
 	assert_memory_not_equal(a.cluster_id, none, 16);
 	assert_memory_equal(store_directory_id(f->s), a.directory_id, 16);
 	close_ok(f);

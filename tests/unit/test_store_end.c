@@ -1,6 +1,7 @@
 /*
  * What ends: partitions that are deleted, stops, lives that left something behind, lost files.
  */
+#include "daemon/store/checkpoint.h"
 #include "daemon/store/segment.h"
 #include "tests/lib/store_fixture.h"
 
@@ -248,6 +249,146 @@ static void test_a_log_without_its_segments_is_damage(void **state)
 	close_ok(f);
 }
 
+/* A line that an fsync put into the ring; then the process is gone. */
+static void die_with_a_ring(struct fixture *f)
+{
+	struct plog *p;
+
+	open_ok(f);
+	tick(f, 1);
+	p = plog_ok(f, 0, &PLOG);
+	/* The first one is synced in place, with its segment. */
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(append(f, p, "line\n"), 0);
+		assert_int_equal(store_fsync(f->s, p, NOW, i + 1), -EINPROGRESS);
+		pump(f);
+	}
+	assert_int_equal(f->last_token, 2);
+	simdisk_kill(f->sim);
+	bury(f);
+}
+
+static void put_journal(struct fixture *f, const struct buf *bytes, size_t len)
+{
+	int fd, r = disk_unlink(f->d, "journal");
+
+	assert_int_equal(r, 0);
+	if (!bytes)
+		return;
+	assert_int_equal(disk_open(f->d, "journal", DISK_CREATE, &fd), 0);
+	if (len)
+		assert_int_equal(disk_write(f->d, fd, bytes->data, len, 0), 0);
+	assert_int_equal(disk_fsync(f->d, fd), 0);
+	assert_int_equal(disk_close(f->d, fd), 0);
+}
+
+static void copy_journal(struct fixture *f, struct buf *ret)
+{
+	size_t len;
+	uint8_t *bytes = simdisk_bytes(f->sim, "journal", &len);
+
+	buf_init(ret);
+	buf_put(ret, bytes, len);
+	assert_int_equal(buf_err(ret), 0);
+}
+
+/* Told once, and what the files hold is there. */
+static void check_missed(struct fixture *f, bool is_missed)
+{
+	struct store_open_report rep = open_ok(f);
+
+	f->damaged = 0;
+	events(f);
+	assert_int_equal(rep.damaged, is_missed);
+	assert_int_equal(f->damaged, is_missed);
+	assert_true(!is_missed || strstr(f->sentence, "begun anew"));
+	tick(f, 1); /* a ring is made where none can be used */
+	close_ok(f);
+	assert_int_equal(open_ok(f).damaged, 0);
+	close_ok(f);
+}
+
+static void test_a_ring_is_missed(void **state)
+{
+	struct fixture *f = *state;
+	struct buf own, older, foreign;
+	void *other = NULL;
+
+	setup(&other);
+	die_with_a_ring(other);
+	copy_journal(other, &foreign);
+	teardown(&other);
+	die_with_a_ring(f);
+	copy_journal(f, &older);
+	for (unsigned i = 0; i < 7; i++) {
+		die_with_a_ring(f);
+		copy_journal(f, &own);
+		switch (i) {
+		case 0:
+			put_journal(f, NULL, 0);
+			break;
+		case 1:
+			put_journal(f, &own, 0);
+			break;
+		case 2:
+			put_journal(f, &own, own.len / 2);
+			break;
+		case 3:
+			put_journal(f, &foreign, foreign.len);
+			break;
+		case 4:
+			put_journal(f, &older, older.len);
+			break;
+		default:
+			put_journal(f, &own, own.len);
+			break;
+		}
+		check_missed(f, i < 5);
+		buf_fini(&own);
+	}
+	buf_fini(&older);
+	buf_fini(&foreign);
+}
+
+/* Nothing is missed of a ring that was never in use, nor after a clean stop. */
+static void test_a_ring_that_nobody_needs_is_not_missed(void **state)
+{
+	struct fixture *f = *state;
+
+	open_ok(f);
+	simdisk_kill(f->sim);
+	bury(f);
+	put_journal(f, NULL, 0);
+	check_missed(f, false);
+	die_with_a_ring(f);
+	open_ok(f);
+	close_ok(f);
+	put_journal(f, NULL, 0);
+	check_missed(f, false);
+}
+
+/* The checkpoint tells of it before an fsync is answered by it. */
+static void test_a_new_ring_is_used_when_it_would_be_missed(void **state)
+{
+	struct fixture *f = *state;
+	struct checkpoint_head h;
+	struct store_stats st;
+	uint8_t *bytes;
+	size_t len;
+
+	open_ok(f);
+	for (unsigned i = 0; i < 10; i++) {
+		tick(f, 1);
+		store_stats(f->s, &st);
+		bytes = simdisk_bytes(f->sim, "checkpoint", &len);
+		assert_non_null(bytes);
+		assert_true(checkpoint_find(bytes, len, &h) >= 0);
+		assert_true(!st.journal_bytes || h.ring_seed);
+	}
+	assert_true(st.journal_bytes);
+	close_ok(f);
+}
+
 static void test_a_marker_of_another_life_is_not_trusted(void **state)
 {
 	struct fixture *f = *state;
@@ -464,6 +605,9 @@ int main(void)
 		CASE(test_a_stop_that_fails_is_not_clean),
 		CASE(test_what_nobody_syncs_is_synced_one_day),
 		CASE(test_a_log_without_its_segments_is_damage),
+		CASE(test_a_ring_is_missed),
+		CASE(test_a_ring_that_nobody_needs_is_not_missed),
+		CASE(test_a_new_ring_is_used_when_it_would_be_missed),
 		CASE(test_a_marker_of_another_life_is_not_trusted),
 		CASE(test_each_flipped_bit_of_the_properties_is_found),
 		CASE(test_a_stop_needs_no_room),
