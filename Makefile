@@ -27,7 +27,8 @@ base_SRC := daemon/base/assert.c daemon/base/buf.c daemon/base/fund.c daemon/bas
 	daemon/base/utf8.c
 store_SRC := daemon/store/record.c daemon/store/json.c daemon/store/json_text.c \
 	daemon/store/disk.c daemon/store/format.c daemon/store/debt.c \
-	daemon/store/index.c daemon/store/segment.c daemon/store/plog.c daemon/store/plog_scan.c \
+	daemon/store/index.c daemon/store/segment.c daemon/store/plog.c \
+	daemon/store/plog_owed.c daemon/store/plog_scan.c \
 	daemon/store/plog_read.c daemon/store/plog_find.c daemon/store/plog_retain.c \
 	daemon/store/plog_open.c daemon/store/plog_clean.c daemon/store/clean.c \
 	daemon/store/cleaner.c daemon/store/cleaning.c daemon/store/journal.c \
@@ -68,7 +69,7 @@ unit_store_TESTS := tests/unit/test_json.c tests/unit/test_debt.c tests/unit/tes
 	tests/unit/test_format.c \
 	tests/unit/test_index.c tests/unit/test_plog.c \
 	tests/unit/test_plog_damage.c tests/unit/test_clean.c tests/unit/test_journal.c \
-	tests/unit/test_kept.c \
+	tests/unit/test_kept.c tests/unit/test_owed.c \
 	tests/unit/test_checkpoint.c tests/unit/test_store.c tests/unit/test_store_end.c
 unit_io_TESTS := tests/unit/test_overlay.c tests/unit/test_io_disk.c
 unit_raft_TESTS := tests/unit/test_topic_config.c tests/unit/test_group_config.c \
@@ -101,7 +102,7 @@ simworld_SRC := tests/lib/simmount.c tests/lib/simworld.c tests/lib/simworld_che
 # What sweeps over it share.
 simsweep_SRC := tests/lib/simsweep.c
 # The other half of the model of a log.
-model_SRC := tests/sim/model_clean.c
+model_SRC := tests/sim/model_clean.c tests/sim/model_journal.c
 # Programs that mount cases run beside the binary.
 mount_SRC := tests/mount/traced.c tests/mount/simulated.c
 # The world of a group.

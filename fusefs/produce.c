@@ -530,7 +530,8 @@ static void write_synced(struct fs *fs, fuse_req_t req, struct handle *h, const 
 	p->size = len;
 	p->is_write = is_write;
 	h->at_once = true;
-	r = prepare_sync(h);
+	/* An fsync that stores nothing has nothing to take back. */
+	r = is_write || h->tail.len ? prepare_sync(h) : fund_fill();
 	if (!r)
 		r = is_write ? write_any(fs, h, data, len, &why) : produce_end_tail(fs, h, &why);
 	h->at_once = false;

@@ -31,8 +31,7 @@ static void part_delete(struct store *s, struct part *part)
 	s->dirty_total -= part->dirty_bytes;
 	if (part->plog)
 		list_remove(&part->plog->debt_link);
-	if (part->debt_slot >= 0)
-		debt_give_back(&s->debts, part->debt_slot);
+	store_debts_give_back(s, part);
 	list_put(&s->gone, &part->all);
 }
 

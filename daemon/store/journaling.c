@@ -60,8 +60,9 @@ static int put_stretch(struct store *s, struct part *part, const struct plog_str
 		.pos = st->pos,
 		.len = (uint32_t)st->len,
 	};
-	const uint8_t *bytes =
-		kept_find(part->plog->kept, st->seg->seed, st->is_meta, st->pos, st->len);
+	const uint8_t *bytes = st->bytes ? st->bytes
+					 : kept_find(part->plog->kept, st->seg->seed, st->is_meta,
+						     st->pos, st->len);
 	int err = bytes ? 0 : disk_read_full(s->disk, st->fd, s->scratch, st->len, st->pos);
 
 	if (err)
@@ -109,7 +110,7 @@ static enum put_result put_part(struct store *s, struct part *part)
 	size_t before = s->journal.payload_len, need = journal_entry_len(0);
 	uint64_t bytes;
 	bool unsynced_head = false;
-	int cnt, err = plog_point(p, &part->target);
+	int cnt, err = plog_draft_point(p, &part->target);
 
 	if (err)
 		return PUT_IN_PLACE;
@@ -278,6 +279,8 @@ void journal_on_disk(struct store *s)
 
 		if (!part->deleted && part->plog->synced.next_offset <= part->target.next_offset)
 			part->plog->synced = part->target;
+		if (!part->deleted)
+			plog_journaled(part->plog, &part->target);
 		fsync_answer(s, part);
 	}
 	LIST_FOREACH_SAFE(node, tmp, &s->raising) {

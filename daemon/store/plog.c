@@ -50,6 +50,7 @@ void plog_fini(struct plog *p)
 	if (p->debt_idx >= 0)
 		debt_give_back(p->debts, p->debt_idx);
 	p->debt_idx = -1;
+	plog_drop_drafts(p);
 	free(p->segs);
 	p->segs = NULL;
 	p->seg_cnt = p->seg_cap = 0;
@@ -122,7 +123,7 @@ static int undo(struct plog *p)
 		return fd;
 	seg->data_alloc = 0;
 	r = disk_truncate(p->disk, fd, seg->data_len);
-	if (!r && !p->debt.cnt) {
+	if (!r && !plog_owes(p)) {
 		fd = segment_fd(seg, SEGMENT_META);
 		if (fd < 0)
 			return fd;
@@ -166,7 +167,7 @@ static bool roll_is_due(const struct plog *p, int64_t now_ms, uint64_t data_len,
 		return false;
 	if (p->config.segment_bytes >= 0)
 		max = MIN(max, (uint64_t)p->config.segment_bytes);
-	if (seg->data_len + seg->meta_len + data_len + meta_len > max)
+	if (seg->data_len + plog_meta_end(p) + data_len + meta_len > max)
 		return true;
 	/* Of either sign: after a clock went back, its age is no more than that. */
 	age_ms = now_ms > seg->created_ms ? (uint64_t)now_ms - (uint64_t)seg->created_ms
@@ -216,11 +217,12 @@ int plog_roll(struct plog *p, int64_t now_ms)
 
 /* Before anything is appended behind a description: the log is as it should be, and the active
  * segment is one that takes so many bytes. */
-static int prepare(struct plog *p, int64_t now_ms, uint64_t data_len, uint64_t meta_len)
+static int prepare(struct plog *p, int64_t now_ms, uint64_t data_len, uint64_t meta_len, bool late)
 {
 	int r = plog_finish_undo(p);
 
-	if (!r)
+	/* What is drafted may stay so while a line is appended that is described late, too. */
+	if (!r && !(late && plog_drafts_may_stay(p) && !roll_is_due(p, now_ms, data_len, meta_len)))
 		r = plog_describe(p);
 	if (r)
 		return r;
@@ -265,54 +267,6 @@ static void advance(struct plog *p, int64_t now_ms, uint32_t cnt, uint64_t len, 
 	p->max_ts_ms = MAX(p->max_ts_ms, max_ts_ms);
 	p->mtime_ms = now_ms;
 	p->dirty = true;
-}
-
-int plog_describe(struct plog *p)
-{
-	struct segment *seg = plog_active(p);
-	uint8_t mem[FORMAT_BATCH_LEN];
-	struct buf b = { .data = mem, .cap = sizeof(mem) };
-	struct iovec iov = { .iov_base = mem, .iov_len = sizeof(mem) };
-	struct batch_head h = {
-		.attr = p->debt.attr,
-		.cnt = (uint32_t)p->debt.cnt,
-		.values_hash = p->debt.values_hash,
-		.base_offset = p->debt.base_offset,
-		.data_pos = p->debt.data_pos,
-		.plain_len = (uint32_t)p->debt.len,
-		.data_len = (uint32_t)p->debt.len,
-		.base_ts_ms = p->debt.timestamp_ms,
-		.max_ts_ms = p->debt.timestamp_ms,
-		.producer_id = -1,
-		.base_sequence = -1,
-		.producer_epoch = -1,
-		.leader_epoch = p->debt.leader_epoch,
-	};
-	int r;
-
-	if (!p->debt.cnt)
-		return 0;
-	h.plain_pos = p->end_pos - p->debt.len;
-	h.meta_pos = seg->meta_len;
-	format_put_batch(&b, &h, NULL, seg->seed);
-	ASSERT(b.data == mem && b.len == FORMAT_BATCH_LEN);
-	r = segment_fd(seg, SEGMENT_META);
-	/* Where this fails half-way the same bytes are written over it the next time. */
-	if (r >= 0)
-		r = disk_write(p->disk, seg->meta_fd, mem, sizeof(mem), seg->meta_len);
-	seg->write_seq++;
-	if (r)
-		return r;
-	kept_put(p->kept, seg->seed, true, seg->meta_len, &iov, 1);
-	seg->meta_len += sizeof(mem);
-	segment_index_batch(seg, &h);
-	debt_give_back(p->debts, p->debt_idx);
-	p->debt_idx = -1;
-	p->debt = (struct debt){ 0 };
-	/* Of thousands that were written once each would keep one. */
-	hash_run_free(p->debt_hash);
-	p->debt_hash = NULL;
-	return 0;
 }
 
 static int write_pieces(struct plog *p, const struct iovec *iov, int iov_cnt)
@@ -364,12 +318,12 @@ static int open_debt(struct plog *p, int64_t now_ms)
 		p->debt_hash = hash_run_new();
 	if (!p->debt_hash)
 		return -ENOMEM;
-	if (seg->meta_len + FORMAT_BATCH_LEN > seg->meta_alloc) {
-		r = disk_allocate(p->disk, seg->meta_fd, seg->meta_len, META_ALLOC_LEN);
+	if (plog_meta_end(p) + FORMAT_BATCH_LEN > seg->meta_alloc) {
+		r = disk_allocate(p->disk, seg->meta_fd, plog_meta_end(p), META_ALLOC_LEN);
 		seg->write_seq++;
 		if (r)
 			return r;
-		seg->meta_alloc = seg->meta_len + META_ALLOC_LEN;
+		seg->meta_alloc = plog_meta_end(p) + META_ALLOC_LEN;
 	}
 	r = debt_take(p->debts);
 	if (r < 0)
@@ -482,12 +436,15 @@ int plog_append_lines(struct plog *p, int64_t now_ms, const struct iovec *iov, i
 	late = late && cnt == 1 && p->debts && len <= DEBT_BYTES_MAX;
 	if (late && fits_debt(p, now_ms, len))
 		return append_owed(p, now_ms, iov, iov_cnt, len, ret);
-	r = prepare(p, now_ms, len, FORMAT_BATCH_LEN);
+	r = prepare(p, now_ms, len, FORMAT_BATCH_LEN, late);
 	if (r)
 		return r;
 	if (late) {
 		r = append_late(p, now_ms, iov, iov_cnt, len, ret);
 		if (r != -EBUSY)
+			return r;
+		r = plog_describe(p);
+		if (r)
 			return r;
 	}
 	r = values_hash(p, iov, iov_cnt, &h.values_hash);
@@ -502,23 +459,36 @@ int plog_append_lines(struct plog *p, int64_t now_ms, const struct iovec *iov, i
 	return append_batch(p, now_ms, &h, &b, iov, iov_cnt, ret);
 }
 
-int plog_point(struct plog *p, struct plog_point *ret)
+static void get_point(const struct plog *p, struct plog_point *ret)
 {
-	const struct segment *seg;
-	int r = plog_describe(p);
+	const struct segment *seg = plog_active(p);
 
-	if (r)
-		return r;
-	seg = plog_active(p);
 	*ret = (struct plog_point){
 		.segment_base = seg ? seg->base_offset : -1,
-		.meta_len = seg ? seg->meta_len : 0,
+		.meta_len = seg ? plog_meta_end(p) : 0,
 		.data_len = seg ? seg->data_len : 0,
 		.next_offset = p->next_offset,
 		.end_pos = p->end_pos,
 		.max_ts_ms = p->max_ts_ms,
 	};
-	return 0;
+}
+
+int plog_point(struct plog *p, struct plog_point *ret)
+{
+	int r = plog_describe(p);
+
+	if (!r)
+		get_point(p, ret);
+	return r;
+}
+
+int plog_draft_point(struct plog *p, struct plog_point *ret)
+{
+	int r = plog_draft(p);
+
+	if (!r)
+		get_point(p, ret);
+	return r;
 }
 
 static int put_stretch(struct segment *seg, enum segment_file file, uint64_t from, uint64_t to,
@@ -535,12 +505,24 @@ static int put_stretch(struct segment *seg, enum segment_file file, uint64_t fro
 		return fd;
 	ret[(*cnt)++] = (struct plog_stretch){
 		.seg = seg,
+		.bytes = file == SEGMENT_META && from >= seg->meta_len
+				 ? seg->plog->drafts->mem + (from - seg->meta_len)
+				 : NULL,
 		.is_meta = file == SEGMENT_META,
 		.fd = fd,
 		.pos = from,
 		.len = to - from,
 	};
 	return 0;
+}
+
+/* Whether drafts are all that .meta of the active segment gets behind `from`. */
+static bool drafts_alone(const struct plog *p, const struct plog_point *from)
+{
+	const struct segment *seg = plog_active(p);
+
+	return p->drafts && !p->debt.cnt && from->segment_base == seg->base_offset &&
+	       from->meta_len >= seg->meta_len;
 }
 
 int plog_stretches(struct plog *p, const struct plog_point *from, struct plog_stretch *ret,
@@ -550,7 +532,7 @@ int plog_stretches(struct plog *p, const struct plog_point *from, struct plog_st
 	bool unsynced = false;
 	uint32_t first = p->seg_cnt;
 	uint64_t bytes = 0;
-	int r = plog_describe(p);
+	int r = drafts_alone(p, from) ? 0 : plog_describe(p);
 
 	while (first && p->segs[first - 1]->base_offset >= from->segment_base)
 		first--;
@@ -562,7 +544,8 @@ int plog_stretches(struct plog *p, const struct plog_point *from, struct plog_st
 		unsynced = unsynced || !seg->head_synced;
 		if (!r)
 			r = put_stretch(seg, SEGMENT_META, same ? from->meta_len : FORMAT_HEAD_LEN,
-					seg->meta_len, ret, max, &cnt);
+					seg == plog_active(p) ? plog_meta_end(p) : seg->meta_len,
+					ret, max, &cnt);
 		if (!r)
 			r = put_stretch(seg, SEGMENT_DATA, same ? from->data_len : 0, seg->data_len,
 					ret, max, &cnt);
@@ -625,7 +608,7 @@ static int append_gathered(struct plog *p, int64_t now_ms, struct batch_head *h,
 
 	if (recs)
 		meta_len += (uint64_t)h->cnt * FORMAT_ENTRY_LEN + keys_len;
-	r = prepare(p, now_ms, values->len, meta_len);
+	r = prepare(p, now_ms, values->len, meta_len, false);
 	if (r)
 		return r;
 	h->base_offset = p->next_offset;

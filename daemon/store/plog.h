@@ -85,8 +85,9 @@ struct plog {
 	/* segments that retention removed, or cleaning replaced, and a reader still refers to */
 	struct list gone;
 
-	struct debt debt; /* what is owed; cnt 0: nothing */
-	int debt_idx;	  /* slot in debts, -1: none */
+	struct debt debt;	    /* what is owed; cnt 0: nothing */
+	int debt_idx;		    /* slot in debts, -1: none */
+	struct plog_drafts *drafts; /* owned; NULL: none */
 	struct hash_run *debt_hash;
 	bool undo_owed;
 	bool tail_missing;     /* the segment in which it ended: it goes on in one of its own */
@@ -133,15 +134,15 @@ struct plog_open_report {
  * position 0, timestamp -1, and what does not follow on from there is cut. Where `clean`, the log
  * ends exactly at *floor and only the active segment's head and lengths are looked at. Otherwise
  * what follows the floor is read and checked; the tail whose hashes do not fit is cut, later
- * segments first, .data before .meta; `owed` (0 to 2 copies from the slot, newest first) says what
- * undescribed bytes may be described. A slot may be taken again only when all logs that it might
- * vouch for have been opened. What was changed or is trusted above the floor is synced when this
- * returns. The floor's log start is given by start_offset and start_pos (0, 0 at first): segments
- * wholly below it are removed. A segment whose topic id is not p->topic_id: -ESTALE, nothing is
- * touched. Blocking.
+ * segments first, .data before .meta; `owed` (copies from slots, newest first; it is put into
+ * another order) says what undescribed bytes may be described. A slot may be taken again only when
+ * all logs that it might vouch for have been opened. What was changed or is trusted above the floor
+ * is synced when this returns. The floor's log start is given by start_offset and start_pos (0, 0
+ * at first): segments wholly below it are removed. A segment whose topic id is not p->topic_id:
+ * -ESTALE, nothing is touched. Blocking.
  */
 MUST_CHECK int plog_open(struct plog *p, int64_t start_offset, uint64_t start_pos,
-			 const struct plog_point *floor, bool clean, const struct debt *owed,
+			 const struct plog_point *floor, bool clean, struct debt *owed,
 			 unsigned owed_cnt, struct plog_open_report *ret);
 
 /* Producer fields of a batch; NULL stands for "none" (-1 all). */
@@ -172,16 +173,30 @@ MUST_CHECK int plog_append_lines(struct plog *p, int64_t now_ms, const struct io
 MUST_CHECK int plog_append_records(struct plog *p, int64_t now_ms, const struct record *recs,
 				   uint32_t cnt, const struct plog_producer *producer,
 				   struct plog_appended *ret);
-/* Describes what is owed; 0 where nothing is. -ENOSPC cannot be (room is allocated beforehand),
- * -EIO. */
+/* Describes what is owed, and writes what is drafted; 0 where nothing is. -ENOSPC cannot be (room
+ * is allocated beforehand), -EIO. */
 MUST_CHECK int plog_describe(struct plog *p);
+
+/*
+ * Drafts the description of what is owed: it is made, and counts for plog_draft_point() and
+ * plog_stretches(), but is written into .meta later, by plog_describe(). Until then the slots
+ * vouch for the bytes. For who is about to put it into the journal.
+ */
+MUST_CHECK int plog_draft(struct plog *p);
+/* The log is stable in the journal up to there. */
+void plog_journaled(struct plog *p, const struct plog_point *pt);
+/* Whether anything has no description in .meta. */
+bool plog_owes(const struct plog *p);
 
 /* Where the log ends now; describes first. */
 MUST_CHECK int plog_point(struct plog *p, struct plog_point *ret);
+/* The same, but what is owed is drafted only. */
+MUST_CHECK int plog_draft_point(struct plog *p, struct plog_point *ret);
 
 /* A stretch of one file, between two points: what an fsync has to make stable. */
 struct plog_stretch {
 	struct segment *seg;
+	const uint8_t *bytes; /* of drafts, which are in no file yet; NULL: as the file has them */
 	bool is_meta;
 	int fd;
 	uint64_t pos;

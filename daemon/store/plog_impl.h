@@ -70,15 +70,29 @@ MUST_CHECK int data_hash(struct segment *seg, struct batch_cache *c, uint64_t po
 int plog_set_fault(struct plog *p, const struct segment *seg, enum segment_file file, uint64_t pos,
 		   const char *what);
 
+/* Descriptions that are written together, at most. */
+#define PLOG_DRAFT_CNT 8U
+
+/* See plog_owed.c. They are of the active segment, one behind the other from meta_len on. */
+struct plog_drafts {
+	unsigned cnt;
+	bool is_stable;	   /* all of them are in the journal */
+	uint64_t data_len; /* of what they describe */
+	int slots[PLOG_DRAFT_CNT];
+	uint8_t mem[PLOG_DRAFT_CNT * FORMAT_BATCH_LEN];
+};
+
 static inline struct segment *plog_active(const struct plog *p)
 {
 	return p->seg_cnt ? p->segs[p->seg_cnt - 1] : NULL;
 }
 
-/* How many bytes of .data are described. */
-static inline uint64_t plog_described_len(const struct plog *p, const struct segment *seg)
+/* Where .meta of the active segment is going to end, with what is drafted. */
+static inline uint64_t plog_meta_end(const struct plog *p)
 {
-	return seg == plog_active(p) ? seg->data_len - p->debt.len : seg->data_len;
+	uint64_t drafted = p->drafts ? p->drafts->cnt * FORMAT_BATCH_LEN : 0;
+
+	return plog_active(p)->meta_len + drafted;
 }
 
 /* Where the plain file's part of segment idx ends. Its successor must be loaded. */
@@ -93,6 +107,10 @@ uint32_t plog_seg_of_offset(const struct plog *p, int64_t offset);
 MUST_CHECK int plog_seg_of_pos(struct plog *p, uint64_t pos, uint32_t *ret_idx);
 /* Puts a segment at the end of p->segs. -ENOMEM. */
 MUST_CHECK int plog_put_segment(struct plog *p, struct segment *seg);
+/* plog_owed.c: forgets them, and gives their slots back. */
+void plog_drop_drafts(struct plog *p);
+/* Whether there are drafts that one more debt may stand behind. */
+bool plog_drafts_may_stay(const struct plog *p);
 /* Repeats an undo that failed. */
 MUST_CHECK int plog_finish_undo(struct plog *p);
 /* The largest timestamp in segment idx. */

@@ -39,8 +39,8 @@ struct recovery {
 	struct plog *p;
 	struct plog_open_report *report;
 	const struct plog_point *floor;
-	const struct debt *owed;
-	unsigned owed_cnt;
+	struct debt *owed; /* from find_owed() on, those that vouch come first */
+	unsigned owed_cnt, vouched_cnt;
 	int64_t next_offset, max_ts_ms;
 	uint64_t end_pos;
 	uint64_t meta_end, data_end; /* of the segment that is looked at */
@@ -278,8 +278,9 @@ static int check_tail(struct recovery *r, struct segment *seg)
 	return rc == -EBADMSG ? 0 : rc;
 }
 
-/* Whether a slot vouches for bytes right behind the valid end. */
-static int vouches(struct recovery *r, struct segment *seg, const struct debt *d)
+/* Whether a slot vouches for the bytes at data_end. */
+static int vouches(struct recovery *r, struct segment *seg, const struct debt *d, uint64_t data_end,
+		   int64_t next_offset)
 {
 	struct plog *p = r->p;
 	uint64_t hash;
@@ -290,9 +291,8 @@ static int vouches(struct recovery *r, struct segment *seg, const struct debt *d
 	    (d->attr | BATCH_LOG_APPEND_TIME) != (BATCH_PLAIN | BATCH_LOG_APPEND_TIME) ||
 	    memcmp(d->topic_id, p->topic_id, 16) || d->partition != p->partition ||
 	    d->generation != seg->generation || d->segment_base != seg->base_offset ||
-	    d->data_pos != r->data_end || d->base_offset != r->next_offset ||
-	    d->len > r->data_size - r->data_end || d->len > SEGMENT_BYTES_MAX ||
-	    d->cnt > UINT32_MAX)
+	    d->data_pos != data_end || d->base_offset != next_offset ||
+	    d->len > r->data_size - data_end || d->len > SEGMENT_BYTES_MAX || d->cnt > UINT32_MAX)
 		return 0;
 	rc = data_hash(seg, plog_cache(p), d->data_pos, d->len, &hash);
 	if (!rc)
@@ -302,20 +302,30 @@ static int vouches(struct recovery *r, struct segment *seg, const struct debt *d
 	return hash == d->values_hash && last == '\n';
 }
 
-/* The copy that vouches, or NULL. */
-static int find_owed(struct recovery *r, struct segment *seg, const struct debt **ret)
+/* Puts first what slots vouch for right behind the valid end, one behind the other; of what
+ * vouches for the same place the newest. */
+static int find_owed(struct recovery *r, struct segment *seg)
 {
+	uint64_t data_end = r->data_end;
+	int64_t next_offset = r->next_offset;
+
+	r->vouched_cnt = 0;
 	for (unsigned i = 0; i < r->owed_cnt; i++) {
-		int rc = vouches(r, seg, &r->owed[i]);
+		struct debt d = r->owed[i];
+		int rc = vouches(r, seg, &d, data_end, next_offset);
 
 		if (rc < 0)
 			return rc;
-		if (rc) {
-			*ret = &r->owed[i];
-			return 0;
-		}
+		if (!rc)
+			continue;
+		memmove(r->owed + r->vouched_cnt + 1, r->owed + r->vouched_cnt,
+			(i - r->vouched_cnt) * sizeof(d));
+		r->owed[r->vouched_cnt++] = d;
+		data_end += d.len;
+		next_offset += (int64_t)d.cnt;
+		/* What was passed may follow on now. */
+		i = r->vouched_cnt - 1;
 	}
-	*ret = NULL;
 	return 0;
 }
 
@@ -350,6 +360,7 @@ static int write_owed(struct recovery *r, struct segment *seg, const struct debt
 		return rc;
 	seg->write_seq++;
 	r->meta_end += sizeof(mem);
+	r->data_end += d->len;
 	r->next_offset += (int64_t)d->cnt;
 	r->end_pos += d->len;
 	r->max_ts_ms = MAX(r->max_ts_ms, d->timestamp_ms);
@@ -372,21 +383,21 @@ static int cut_file(struct recovery *r, struct segment *seg, int fd, uint64_t si
 }
 
 /* Ends the segment at the valid end: see the head of this file for the order. */
-static int cut_tail(struct recovery *r, struct segment *seg, const struct debt *owed)
+static int cut_tail(struct recovery *r, struct segment *seg)
 {
-	uint64_t data_len = r->data_end + (owed ? owed->len : 0);
-	uint64_t old_meta_end = r->meta_end;
+	uint64_t data_len = r->data_end, old_meta_end = r->meta_end;
 	int rc;
 
+	for (unsigned i = 0; i < r->vouched_cnt; i++)
+		data_len += r->owed[i].len;
 	count_cut(r, seg, r->meta_end);
 	rc = cut_file(r, seg, seg->data_fd, r->data_size, data_len, &r->report->cut_data_bytes);
-	r->data_end = data_len;
-	if (!rc && owed)
-		rc = write_owed(r, seg, owed);
+	for (unsigned i = 0; !rc && i < r->vouched_cnt; i++)
+		rc = write_owed(r, seg, &r->owed[i]);
 	if (!rc)
 		rc = cut_file(r, seg, seg->meta_fd, r->meta_size, r->meta_end,
 			      &r->report->cut_meta_bytes);
-	ERGO(!rc && !owed, r->meta_end == old_meta_end);
+	ERGO(!rc && !r->vouched_cnt, r->meta_end == old_meta_end);
 	return rc;
 }
 
@@ -433,7 +444,6 @@ static int recover_segment(struct recovery *r, const struct names *n, uint32_t i
 {
 	struct plog *p = r->p;
 	struct segment *seg = p->segs[idx];
-	const struct debt *owed = NULL;
 	bool at_floor = r->floor && r->floor->segment_base == seg->base_offset;
 	bool is_torn, is_short;
 	int rc;
@@ -458,7 +468,7 @@ static int recover_segment(struct recovery *r, const struct names *n, uint32_t i
 	} else if (!seg->bad_head) {
 		rc = check_tail(r, seg);
 		if (!rc)
-			rc = find_owed(r, seg, &owed);
+			rc = find_owed(r, seg);
 		if (rc)
 			return rc;
 	}
@@ -471,7 +481,7 @@ static int recover_segment(struct recovery *r, const struct names *n, uint32_t i
 	if (is_torn) {
 		rc = is_short ? 0 : cut_segments(r, idx + 1);
 		if (!rc)
-			rc = cut_tail(r, seg, owed);
+			rc = cut_tail(r, seg);
 		if (!rc)
 			rc = sync_files(r, seg);
 	} else if (seg->write_seq != seg->synced_seq) {
@@ -719,8 +729,8 @@ static int open_from(struct plog *p, struct names *n, const struct plog_point *f
 }
 
 int plog_open(struct plog *p, int64_t start_offset, uint64_t start_pos,
-	      const struct plog_point *floor, bool clean, const struct debt *owed,
-	      unsigned owed_cnt, struct plog_open_report *ret)
+	      const struct plog_point *floor, bool clean, struct debt *owed, unsigned owed_cnt,
+	      struct plog_open_report *ret)
 {
 	struct recovery r = {
 		.p = p,

@@ -296,6 +296,7 @@ static int pass_hole(struct plog *p, uint32_t idx, uint64_t *ret_next)
 int plog_extent(struct plog *p, uint64_t pos, size_t max_len, struct plog_extent *ret,
 		uint64_t *ret_next)
 {
+	uint64_t owed = p->debt.len;
 	uint32_t idx;
 	int r = 0;
 
@@ -304,7 +305,9 @@ int plog_extent(struct plog *p, uint64_t pos, size_t max_len, struct plog_extent
 		return extent_of_gone(p, pos, max_len, ret, ret_next);
 	if (pos >= p->end_pos)
 		return -ENODATA;
-	if (p->debt.cnt && (max_len > p->end_pos || pos + max_len > p->end_pos - p->debt.len))
+	if (p->drafts)
+		owed += p->drafts->data_len;
+	if (owed && (max_len > p->end_pos || pos + max_len > p->end_pos - owed))
 		r = plog_describe(p);
 	if (!r)
 		r = plog_seg_of_pos(p, pos, &idx);

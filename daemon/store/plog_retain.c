@@ -163,7 +163,7 @@ unsigned plog_close_idle(struct plog *p)
 		segment_close(seg, false);
 		cnt += (unsigned)(open - (seg->meta_fd >= 0) - (seg->data_fd >= 0));
 	}
-	if (!p->debt.cnt) {
+	if (!plog_owes(p)) {
 		hash_run_free(p->debt_hash);
 		p->debt_hash = NULL;
 	}

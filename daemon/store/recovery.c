@@ -181,7 +181,16 @@ static int load_checkpoint(struct store *s, const struct buf *marker, struct sto
 	return err;
 }
 
-/* Slots of partitions that are not opened yet stay taken until they are. */
+static int newest_first(const void *a, const void *b)
+{
+	const struct debt *x = a, *y = b;
+
+	return (x->sequence < y->sequence) - (x->sequence > y->sequence);
+}
+
+/* Slots of partitions that are not opened yet stay taken until they are: all that name one, since a
+ * partition may have had several at once, and which of them say something is seen when it is
+ * opened. */
 static int keep_debts(struct store *s)
 {
 	struct debt got[2];
@@ -207,20 +216,47 @@ static int keep_debts(struct store *s)
 		err = store_part_get(s, got[0].topic_id, got[0].partition, &part);
 		if (err)
 			return err;
-		if (part->debt_slot >= 0 && part->debt_sequence > got[0].sequence)
-			continue;
+		s->debt_next[i] = (int16_t)part->debt_slot;
 		part->debt_slot = i;
-		part->debt_sequence = got[0].sequence;
-	}
-	LIST_FOREACH(node, &s->parts) {
-		struct part *part = LIST_ENTRY(node, struct part, all);
-
-		if (part->debt_slot < 0)
-			continue;
-		s->debts.taken[part->debt_slot / 64] |= 1ULL << (part->debt_slot % 64);
+		s->debts.taken[i / 64] |= 1ULL << (i % 64);
 		s->debts.free_cnt--;
 	}
 	return 0;
+}
+
+int store_debts_get(struct store *s, const struct part *part, struct debt **ret, unsigned *ret_cnt)
+{
+	unsigned slots = 0, cnt = 0;
+	struct debt *v, got[2];
+
+	for (int i = part->debt_slot; i >= 0; i = s->debt_next[i])
+		slots++;
+	*ret = NULL;
+	*ret_cnt = 0;
+	if (!slots)
+		return 0;
+	v = calloc(2 * (size_t)slots, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	for (int i = part->debt_slot; i >= 0; i = s->debt_next[i]) {
+		unsigned n = debt_load((uint8_t *)s->debt_mem + (size_t)i * DEBT_SLOT_LEN, got);
+
+		for (unsigned k = 0; k < n; k++)
+			if (got[k].partition == part->e.partition &&
+			    !memcmp(got[k].topic_id, part->e.topic_id, 16))
+				v[cnt++] = got[k];
+	}
+	qsort(v, cnt, sizeof(*v), newest_first);
+	*ret = v;
+	*ret_cnt = cnt;
+	return 0;
+}
+
+void store_debts_give_back(struct store *s, struct part *part)
+{
+	for (int i = part->debt_slot; i >= 0; i = s->debt_next[i])
+		debt_give_back(&s->debts, i);
+	part->debt_slot = -1;
 }
 
 /* Without room for the file every line is described at once: slower, no less safe. */

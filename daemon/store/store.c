@@ -364,22 +364,6 @@ int store_open(struct disk *d, const struct store_config *config, int64_t now_ms
 	return 0;
 }
 
-/* What the slot of the life before says of a partition, newest first. */
-static unsigned part_debts(struct store *s, struct part *part, struct debt ret[2])
-{
-	struct debt got[2];
-	unsigned n, cnt = 0;
-
-	if (part->debt_slot < 0)
-		return 0;
-	n = debt_load((uint8_t *)s->debt_mem + (size_t)part->debt_slot * DEBT_SLOT_LEN, got);
-	for (unsigned i = 0; i < n; i++)
-		if (got[i].partition == part->e.partition &&
-		    !memcmp(got[i].topic_id, part->e.topic_id, 16))
-			ret[cnt++] = got[i];
-	return cnt;
-}
-
 /* Makes stable what recovery cut or described: a later journal entry must not meet the old tail. */
 static int plog_settle(struct store *s, struct plog *p)
 {
@@ -436,13 +420,16 @@ static int part_open(struct store *s, struct part *part, const char *dir, bool m
 	/* A partition that a whole checkpoint does not know was made after it, and began empty. */
 	bool has_floor = e->flags & CHECKPOINT_HAS_POINT || (s->ckpt_held && !e->start_offset);
 	struct plog_open_report rep = { 0 };
-	struct debt owed[2];
-	unsigned owed_cnt = clean ? 0 : part_debts(s, part, owed);
+	struct debt *owed = NULL;
+	unsigned owed_cnt = 0;
 	/* In a directory that was just made nothing is trusted; its first segment has it synced. */
 	int err = clean || made ? 0 : store_settle(s, dir, e);
 
+	if (!err && !clean)
+		err = store_debts_get(s, part, &owed, &owed_cnt);
 	if (!box || err) {
 		free(box);
+		free(owed);
 		return box ? err : -ENOMEM;
 	}
 	box->part = part;
@@ -454,14 +441,13 @@ static int part_open(struct store *s, struct part *part, const char *dir, bool m
 	box->plog.cache = s->cache;
 	err = plog_open(&box->plog, e->start_offset, e->start_pos, has_floor ? &e->point : NULL,
 			clean, owed, owed_cnt, &rep);
+	free(owed);
 	if (err) {
 		plog_fini(&box->plog);
 		free(box);
 		return err;
 	}
-	if (part->debt_slot >= 0)
-		debt_give_back(&s->debts, part->debt_slot);
-	part->debt_slot = -1;
+	store_debts_give_back(s, part);
 	part->plog = &box->plog;
 	s->plog_cnt++;
 	err = part_take_point(s, part, clean,
@@ -588,7 +574,7 @@ static void part_appended(struct store *s, struct plog *p, size_t len, int64_t n
 	if (list_is_empty(&part->dirty_link))
 		list_put(&s->dirty, &part->dirty_link);
 	sync_later(s, part, len);
-	if (!p->debt.cnt) {
+	if (!plog_owes(p)) {
 		if (!list_is_empty(&p->debt_link))
 			list_remove(&p->debt_link);
 	} else if (list_is_empty(&p->debt_link) || part->debt_since_ms != p->debt.timestamp_ms) {

@@ -107,8 +107,7 @@ struct part {
 	bool touched;		   /* appended to in this life */
 	bool deleted;		   /* in store->gone: freed when nothing is on its way */
 	char *recover_dir;	   /* owned; during the putting back only */
-	int debt_slot;		   /* of the life before, not opened since; -1: none */
-	uint64_t debt_sequence;
+	int debt_slot;		   /* of the life before, not opened since: the first; -1: none */
 
 	enum fsync_state fsync;
 	struct list fsync_link;	   /* in store->want, ->points or ->writing, as fsync says */
@@ -188,7 +187,8 @@ struct store {
 
 	struct batch_cache *cache; /* shared by all logs; owned */
 	struct debt_table debts;
-	void *debt_mem; /* the mapping */
+	int16_t debt_next[DEBT_SLOT_CNT]; /* the next of the same partition; see part->debt_slot */
+	void *debt_mem;			  /* the mapping */
 	int debt_fd;
 
 	struct part **buckets;
@@ -282,6 +282,14 @@ MUST_CHECK int store_lock(struct store *s, struct store_open_report *rep);
 MUST_CHECK int store_recover(struct store *s, struct store_open_report *rep);
 /* Syncs and drops from the cache what the floor does not cover, before it is trusted. */
 MUST_CHECK int store_settle(struct store *s, const char *dir, const struct checkpoint_entry *e);
+
+/* What the slots of the life before say of a partition, newest first; *ret is the caller's.
+ * -ENOMEM.
+ */
+MUST_CHECK int store_debts_get(struct store *s, const struct part *part, struct debt **ret,
+			       unsigned *ret_cnt);
+/* They may be taken again. */
+void store_debts_give_back(struct store *s, struct part *part);
 
 /* What may be otherwise after a while, and harms nothing meanwhile: the slot vouches for what is
  * owed, and half a description is written over by the whole one. */

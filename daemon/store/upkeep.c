@@ -64,11 +64,17 @@ int store_fsync(struct store *s, struct plog *p, int64_t now_ms, uint64_t token)
 	struct part *part = store_part_of(p);
 	struct plog_point pt;
 	struct store_note *n;
-	int err = s->failed ? -EIO : plog_point(p, &pt);
+	int err = s->failed ? -EIO : 0;
 
+	if (!err)
+		err = s->ring == RING_ON ? plog_draft_point(p, &pt) : plog_point(p, &pt);
 	if (err)
 		return err;
 	list_remove(&p->debt_link);
+	if (plog_owes(p)) {
+		part->debt_since_ms = now_ms;
+		list_put(&s->owing, &p->debt_link);
+	}
 	if (point_is_synced(p, &pt))
 		return 0;
 	err = store_note_new(s, STORE_SYNCED, token, &n);

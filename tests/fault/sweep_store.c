@@ -150,11 +150,10 @@ static void run_pump(struct run *r)
 	}
 }
 
-static void step_lines(struct run *r, unsigned i)
+static void append_some(struct run *r, unsigned i, uint32_t cnt, bool late)
 {
 	struct model *m = &r->model[i];
-	uint32_t cnt = 1 + rnd(r) % 3, len = 0;
-	bool late = cnt == 1 && rnd(r) % 3;
+	uint32_t len = 0;
 	char buf[1024];
 	struct iovec iov = { .iov_base = buf };
 	struct plog_appended a;
@@ -175,6 +174,13 @@ static void step_lines(struct run *r, unsigned i)
 	}
 	assert_int_equal(a.base_offset, m->appended);
 	m->appended += cnt;
+}
+
+static void step_lines(struct run *r, unsigned i)
+{
+	uint32_t cnt = 1 + rnd(r) % 3;
+
+	append_some(r, i, cnt, cnt == 1 && rnd(r) % 3);
 }
 
 static void step_record(struct run *r, unsigned i)
@@ -217,12 +223,26 @@ static void step_fsync(struct run *r, unsigned i)
 	r->waiting[i] = -1;
 }
 
+/* Lines that are fsynced one by one: their descriptions are drafted. */
+static void step_drafts(struct run *r, unsigned i)
+{
+	for (uint64_t left = 1 + rnd(r) % 5; left && !r->failed; left--) {
+		append_some(r, i, 1, true);
+		if (!r->failed)
+			step_fsync(r, i);
+		if (!r->failed && rnd(r) % 4)
+			run_pump(r);
+	}
+}
+
 static void step(struct run *r)
 {
 	unsigned i = (unsigned)(rnd(r) % PARTS);
-	uint64_t what = rnd(r) % 10;
+	uint64_t what = rnd(r) % 11;
 
-	if (what < 4)
+	if (what == 10)
+		step_drafts(r, i);
+	else if (what < 4)
 		step_lines(r, i);
 	else if (what < 5)
 		step_record(r, i);
@@ -233,9 +253,9 @@ static void step(struct run *r)
 		step_lines(r, i);
 	r->mono_ms += 4;
 	r->now_ms += 4;
-	if (!r->failed && what >= 6)
+	if (!r->failed && what >= 6 && what < 10)
 		run_pump(r);
-	if (!r->failed && what >= 8) {
+	if (!r->failed && what >= 8 && what < 10) {
 		store_tick(r->store, r->now_ms, r->mono_ms);
 		run_pump(r);
 	}

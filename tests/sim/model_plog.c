@@ -102,10 +102,9 @@ static uint32_t random_value(struct model *m, uint8_t *to, bool lines)
 	return len;
 }
 
-static void do_append_lines(struct model *m)
+static void do_append_lines(struct model *m, uint32_t cnt)
 {
 	static uint8_t mem[64 * (VALUE_MAX + 1)];
-	uint32_t cnt = below(m, 3) ? 1 : 1 + below(m, 30);
 	struct record recs[64];
 	struct plog_appended a;
 	size_t len = 0, cut;
@@ -135,6 +134,18 @@ static void do_append_lines(struct model *m)
 	CHECK_EQ(m, a.timestamp_ms, m->now_ms);
 	for (uint32_t i = 0; i < cnt; i++)
 		remember(m, &recs[i]);
+}
+
+/* Lines that are fsynced one by one; now and then a few before one. */
+static void do_fsyncs(struct model *m)
+{
+	for (uint32_t i = below(m, 12); i && m->cnt + 64 < RECORDS_MAX; i--) {
+		do_append_lines(m, 1);
+		if (below(m, 5))
+			do_journal(m);
+		if (below(m, 5))
+			do_journal(m);
+	}
 }
 
 static void do_append_records(struct model *m)
@@ -383,8 +394,10 @@ int sync_all(struct model *m)
 			segment_set_head_synced(seg);
 		}
 	}
-	if (!r)
+	if (!r) {
 		m->floor = point;
+		begin_ring(m, &point);
+	}
 	return r;
 }
 
@@ -413,27 +426,34 @@ static void do_retention(struct model *m)
 	CHECK_EQ(m, m->log.segs[0]->base_offset, offset);
 }
 
-static unsigned collect_owed(struct model *m, struct debt ret[2])
+static int newest_first(const void *a, const void *b)
 {
-	unsigned cnt = 0;
+	const struct debt *x = a, *y = b;
+
+	return (x->sequence < y->sequence) - (x->sequence > y->sequence);
+}
+
+/* What slots say, newest first; all of them, or the slot that was written last alone. */
+static unsigned collect_owed(struct model *m, struct debt *ret, bool newest_alone)
+{
+	unsigned cnt = 0, newest = 0, newest_cnt = 0;
+	struct debt d[2];
 
 	for (uint32_t i = 0; i < DEBT_SLOT_CNT; i++) {
-		struct debt d[2];
 		unsigned n = debt_load((uint8_t *)m->debt_mem + (size_t)i * DEBT_SLOT_LEN, d);
 
-		for (unsigned k = 0; k < n; k++) {
-			if (cnt < 2)
-				ret[cnt++] = d[k];
-			else if (d[k].sequence > ret[1].sequence)
-				ret[1] = d[k];
-			if (cnt == 2 && ret[1].sequence > ret[0].sequence) {
-				struct debt t = ret[0];
-
-				ret[0] = ret[1];
-				ret[1] = t;
-			}
+		if (n && (!newest_cnt || d[0].sequence > ret[newest].sequence)) {
+			newest = cnt;
+			newest_cnt = n;
 		}
+		memcpy(&ret[cnt], d, n * sizeof(*d));
+		cnt += n;
 	}
+	if (newest_alone) {
+		memmove(ret, &ret[newest], newest_cnt * sizeof(*ret));
+		return newest_cnt;
+	}
+	qsort(ret, cnt, sizeof(*ret), newest_first);
 	return cnt;
 }
 
@@ -470,7 +490,7 @@ static void settle(struct model *m)
 
 static void open_log(struct model *m, bool clean, struct plog_open_report *ret)
 {
-	struct debt owed[2];
+	static struct debt owed[2 * DEBT_SLOT_CNT];
 	unsigned owed_cnt;
 	int r;
 
@@ -478,7 +498,7 @@ static void open_log(struct model *m, bool clean, struct plog_open_report *ret)
 	simdisk_stop_after(m->sd, UINT64_MAX);
 	simdisk_fail(m->sd, 0, 0, 0);
 	map_debts(m);
-	owed_cnt = clean ? 0 : collect_owed(m, owed);
+	owed_cnt = clean ? 0 : collect_owed(m, owed, m->has_put_back);
 	plog_init(&m->log, m->disk, &m->debts, "t-0", topic_id, 0, &m->config);
 	/* A recovery that is stopped itself is repeated. */
 	if (!clean && below(m, 2)) {
@@ -488,7 +508,7 @@ static void open_log(struct model *m, bool clean, struct plog_open_report *ret)
 		plog_fini(&m->log);
 		simdisk_kill(m->sd);
 		map_debts(m);
-		owed_cnt = collect_owed(m, owed);
+		owed_cnt = collect_owed(m, owed, m->has_put_back);
 		plog_init(&m->log, m->disk, &m->debts, "t-0", topic_id, 0, &m->config);
 	}
 	if (!clean)
@@ -498,6 +518,10 @@ static void open_log(struct model *m, bool clean, struct plog_open_report *ret)
 	CHECK_EQ(m, r, 0);
 	CHECK(m, !ret->damaged);
 	debt_table_init(&m->debts, m->debt_mem);
+	begin_ring(m, &m->floor);
+	m->has_put_back = false;
+	r = disk_open(m->disk, "ring", DISK_CREATE, &m->ring_fd);
+	CHECK_EQ(m, r, 0);
 }
 
 static void check_all(struct model *m)
@@ -527,12 +551,24 @@ static void do_restart(struct model *m)
 	plog_fini(&m->log);
 	r = disk_close(m->disk, m->debt_fd);
 	CHECK_EQ(m, r, 0);
+	r = disk_close(m->disk, m->ring_fd);
+	CHECK_EQ(m, r, 0);
 	CHECK_EQ(m, simdisk_open_cnt(m->sd), 0);
 	open_log(m, true, &report);
 	/* What a failed call left behind and could not be removed goes now. */
 	if (!simdisk_failed_cnt(m->sd))
 		CHECK_EQ(m, report.cut_data_bytes + report.cut_meta_bytes, 0);
 	check_all(m);
+}
+
+/* The disk is there again. */
+static void put_back_ring(struct model *m)
+{
+	simdisk_stop_after(m->sd, UINT64_MAX);
+	simdisk_fail(m->sd, 0, 0, 0);
+	put_back(m);
+	/* No more than one slot is needed then. */
+	m->has_put_back = below(m, 2);
 }
 
 void do_kill(struct model *m)
@@ -542,6 +578,9 @@ void do_kill(struct model *m)
 	end_cleaning(m, false);
 	plog_fini(&m->log);
 	simdisk_kill(m->sd);
+	/* Of what was drafted the slots vouch for all where there is no journal any more. */
+	if (below(m, 2))
+		put_back_ring(m);
 	open_log(m, false, &report);
 	check_all(m);
 }
@@ -553,6 +592,7 @@ static void do_crash(struct model *m)
 	end_cleaning(m, false);
 	plog_fini(&m->log);
 	simdisk_crash(m->sd, rnd(m));
+	put_back_ring(m);
 	open_log(m, false, &report);
 	CHECK(m, m->log.next_offset >= m->floor.next_offset && m->log.next_offset <= m->cnt);
 	forget_from(m, (uint32_t)m->log.next_offset);
@@ -581,10 +621,14 @@ static void step(struct model *m)
 	if (!below(m, 3))
 		m->now_ms += below(m, 20) ? below(m, 50) : (int64_t)below(m, 4000) - 1000;
 	simdisk_set_now(m->sd, m->now_ms);
+	if (!below(m, 3))
+		do_journal(m);
+	if (!below(m, 4))
+		do_fsyncs(m);
 	switch (below(m, m->stopping ? 20 : 32)) {
 	case 0 ... 7:
 		if (m->cnt + 64 < RECORDS_MAX)
-			do_append_lines(m);
+			do_append_lines(m, below(m, 3) ? 1 : 1 + below(m, 30));
 		break;
 	case 8 ... 9:
 		if (m->cnt + 64 < RECORDS_MAX)
@@ -651,6 +695,7 @@ static void run(struct model *m, uint64_t seed)
 		.delete_retention_ms = below(m, 3000),
 	};
 	m->floor = (struct plog_point){ .segment_base = -1, .max_ts_ms = -1 };
+	begin_ring(m, &m->floor);
 	simdisk_set_cold(m->sd, below(m, 2) ? 0 : 3);
 	/* The store makes the directory and the slots stable before anything is appended. */
 	open_log(m, true, &report);
@@ -664,6 +709,7 @@ static void run(struct model *m, uint64_t seed)
 		step(m);
 	do_kill(m);
 	plog_fini(&m->log);
+	begin_ring(m, &m->floor);
 	simdisk_free(m->sd);
 	forget_from(m, 0);
 }

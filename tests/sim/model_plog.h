@@ -1,6 +1,6 @@
 /*
  * What the files of the model share. model_plog.c is the program; model_clean.c has what cleaning
- * does to the array.
+ * does to the array, model_journal.c what the journal holds.
  */
 #ifndef TOPICFS_TESTS_SIM_MODEL_PLOG_H
 #define TOPICFS_TESTS_SIM_MODEL_PLOG_H
@@ -31,6 +31,22 @@ struct model_record {
 	uint64_t pos;
 };
 
+struct model_entry {
+	int64_t base;
+	bool is_meta;
+	uint64_t pos;
+	size_t len;
+	uint8_t *bytes;
+};
+
+/* The journal: entries that are on disk, and behind them those of a write that is under way. */
+struct model_ring {
+	struct model_entry entries[64];
+	unsigned cnt, pending;
+	bool under_way;
+	struct plog_point point, target; /* of the former; and with the latter */
+};
+
 struct model {
 	uint64_t seed, rng;
 	unsigned op;
@@ -48,6 +64,9 @@ struct model {
 	int64_t start_offset;
 	uint64_t start_pos;
 	struct plog_point floor;
+	struct model_ring ring;
+	int ring_fd;
+	bool has_put_back;	 /* and the newest slot alone is looked at */
 	bool stopping;		 /* the disk is about to be gone */
 	struct cleaner *cleaner; /* a pass is under way */
 	enum cleaner_need need;	 /* before its next step */
@@ -96,5 +115,12 @@ void take_fates(struct model *m);
 void expect_hole(struct model *m, uint64_t pos, uint64_t next);
 /* That got is the first record from offset on that is there. */
 void expect_next(struct model *m, int64_t offset, int64_t got);
+
+/* model_journal.c: an fsync goes into the journal, or one that is under way ends. */
+void do_journal(struct model *m);
+/* Everything is stable in place up to there: the journal begins anew. */
+void begin_ring(struct model *m, const struct plog_point *point);
+/* Before the log is opened: the write under way is on disk or not, and bytes are put back. */
+void put_back(struct model *m);
 
 #endif

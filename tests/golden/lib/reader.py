@@ -357,9 +357,9 @@ class Partition:
             torn = at != len(meta) or data_at != len(data)
             if torn:
                 need(not exact, self.name, base, "does not end at the checkpoint")
-                b = self.describe_owed(base, at, data_at, offset, plain, debts)
-                if b:
+                while b := self.describe_owed(base, at, data_at, offset, plain, debts):
                     batches.append(b)
+                    offset, plain = b["base"] + b["cnt"], b["plain_pos"] + b["data_len"]
                     at, data_at = at + 120, data_at + b["data_len"]
             yield base, head, batches, at, data_at
             if torn:
