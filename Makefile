@@ -33,8 +33,10 @@ store_SRC := daemon/store/record.c daemon/store/json.c daemon/store/json_text.c 
 	daemon/store/plog_open.c daemon/store/plog_clean.c daemon/store/clean.c \
 	daemon/store/cleaner.c daemon/store/cleaning.c daemon/store/journal.c \
 	daemon/store/kept.c \
-	daemon/store/checkpoint.c daemon/store/texts.c daemon/store/files.c daemon/store/recovery.c daemon/store/sync.c \
-	daemon/store/journaling.c daemon/store/upkeep.c daemon/store/snapshot.c \
+	daemon/store/checkpoint.c daemon/store/texts.c daemon/store/files.c \
+	daemon/store/recovery.c daemon/store/sync.c daemon/store/journaling.c \
+	daemon/store/upkeep.c \
+	daemon/store/snapshot.c \
 	daemon/store/delete.c daemon/store/store.c \
 	daemon/store/overlay.c
 io_SRC := daemon/io/disk.c daemon/io/ring.c daemon/io/pool.c

@@ -46,8 +46,8 @@ struct store_config {
 struct store;
 
 struct store_open_report {
-	bool clean;	      /* the marker was there */
-	bool fresh;	      /* the directory was empty: ids were made now */
+	bool clean;		   /* the marker was there */
+	bool fresh;		   /* the directory was empty: ids were made now */
 	uint64_t put_back_entries; /* of the journal */
 	uint64_t put_back_bytes;
 	uint64_t cut_bytes, described_records; /* sums over partitions, as they are opened */

@@ -103,7 +103,8 @@ with Broker() as broker:
     reason = "no such customer " * 5000
     put("long/reject", f"t 0 0 {reason}\n")
     assert_eq(reason, records("long/all.json")[0]["headers"]["dlq.reason"])
-    for name, what in (("ESTALE", "t 0 0\n"), ("ENOENT", "t 1 0\n"), ("ENOENT", "t 4294967297 0\n"), ("ENOENT", "none 0 0\n"),
+    for name, what in (("ESTALE", "t 0 0\n"), ("ENOENT", "t 1 0\n"),
+                       ("ENOENT", "t 4294967297 0\n"), ("ENOENT", "none 0 0\n"),
                        ("EINVAL", "t 0 100\n"), ("EINVAL", "t 0\n"), ("EINVAL", "t 0 x\n")):
         with opened(group("r/reject"), os.O_WRONLY) as fd:
             assert_errno(name, os.write, fd, what.encode())
