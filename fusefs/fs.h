@@ -333,6 +333,7 @@ const char *fs_log_fault(const struct be_partition *part, int err);
 MUST_CHECK int handle_new(struct fs *fs, const struct where *w, int flags, struct handle **ret);
 void handle_free(struct fs *fs, struct handle *h);
 struct handle *handle_of(const struct fuse_file_info *fi);
+struct handle *handle_of_fh(uint64_t fh);
 void handle_path(const struct handle *h, char *buf, size_t len);
 /* The process of a thread; the last answer is kept. */
 int32_t handle_tgid(struct handle *h, int32_t tid);
@@ -340,6 +341,9 @@ int32_t handle_tgid(struct handle *h, int32_t tid);
 /* produce.c */
 void produce_write(struct fs *fs, fuse_req_t req, struct handle *h, const char *data, size_t len,
 		   int flags);
+/* A write of whole lines whose answer needs nothing but the append: done, or nothing has changed
+ * and produce_write() is to be asked. */
+bool produce_at_once(struct fs *fs, struct handle *h, const char *data, size_t len, int flags);
 /* Ends the kept tail: it becomes a record. 0 or an errno with why. */
 MUST_CHECK int produce_end_tail(struct fs *fs, struct handle *h, struct be_why *why);
 /* What a waiting tail would meet now. */

@@ -66,12 +66,17 @@ void handle_free(struct fs *fs, struct handle *h)
 	fs->handle_cnt--;
 }
 
-struct handle *handle_of(const struct fuse_file_info *fi)
+struct handle *handle_of_fh(uint64_t fh)
 {
-	struct handle *h = (struct handle *)(uintptr_t)fi->fh;
+	struct handle *h = (struct handle *)(uintptr_t)fh;
 
 	PRE(h && h->magic == HANDLE_MAGIC);
 	return h;
+}
+
+struct handle *handle_of(const struct fuse_file_info *fi)
+{
+	return handle_of_fh(fi->fh);
 }
 
 int32_t handle_tgid(struct handle *h, int32_t tid)

@@ -547,6 +547,21 @@ static void write_synced(struct fs *fs, fuse_req_t req, struct handle *h, const 
 				    : "the last line was refused");
 }
 
+bool produce_at_once(struct fs *fs, struct handle *h, const char *data, size_t len, int flags)
+{
+	struct be_why why;
+
+	why.text[0] = 0;
+	if (h->kind != NODE_DATA || h->view.format != VIEW_LINES || flags & (O_SYNC | O_DSYNC) ||
+	    fs->ends || h->topic->deleted || h->tail.len || h->skipping || h->refused_len || !len ||
+	    data[len - 1] != '\n' || len > h->topic->max_message_bytes)
+		return false;
+	if (append_text(fs, h, data, len, (uint32_t)hash_newline_cnt(data, len), &why))
+		return false;
+	fs->writes++;
+	return true;
+}
+
 void produce_write(struct fs *fs, fuse_req_t req, struct handle *h, const char *data, size_t len,
 		   int flags)
 {

@@ -18,7 +18,7 @@
 #define CACHE_LINE_LEN 64U
 /* What stands before the bytes of a write. */
 #define WRITE_HEAD_LEN (sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in))
-/* More than libfuse reads at once: max_write and a page. What is never used takes no memory. */
+/* More than a request can have: max_write and a page. What is never used takes no memory. */
 #define REQUEST_LEN_MAX (2 * FUSE_WRITE_MAX)
 
 struct session {
@@ -378,22 +378,50 @@ int session_fd(const struct session *s)
 	return fuse_session_fd(s->se);
 }
 
+/*
+ * The commonest request is a write of lines that is answered at once. It needs nothing of what
+ * libfuse keeps of a request: an allocation, a list for interrupts, and their locks. An interrupt
+ * of it cannot come any more when it is answered, for the kernel takes that back.
+ */
+static bool write_at_once(struct session *s)
+{
+	const struct fuse_in_header *in = s->buf.mem;
+	const struct fuse_write_in *w = (const void *)(in + 1);
+	struct {
+		struct fuse_out_header head;
+		struct fuse_write_out write;
+	} out;
+
+	if (in->opcode != FUSE_WRITE || s->buf.size < WRITE_HEAD_LEN ||
+	    w->size != s->buf.size - WRITE_HEAD_LEN)
+		return false;
+	if (!produce_at_once(s->fs, handle_of_fh(w->fh), (const char *)(w + 1), w->size,
+			     (int)w->flags))
+		return false;
+	out.head = (struct fuse_out_header){ .len = sizeof(out), .unique = in->unique };
+	out.write = (struct fuse_write_out){ .size = w->size };
+	/* Who asked may be gone: then nobody waits for the answer. */
+	if (write(fuse_session_fd(s->se), &out, sizeof(out)) < 0 && errno != ENOENT)
+		LOG_AT(LOG_WARN, s->dir, -errno, "a write could not be answered");
+	return true;
+}
+
 int session_step(struct session *s)
 {
-	int r;
+	ssize_t n;
 
 	if (s->ended)
 		return -ENODEV;
-	r = fuse_session_receive_buf(s->se, &s->buf);
-	if (r == -EAGAIN)
-		return 0;
-	if (r == -EINTR || r == -ENOENT)
-		return 1;
-	if (r <= 0 || fuse_session_exited(s->se)) {
+	n = read(fuse_session_fd(s->se), s->buf.mem, REQUEST_LEN_MAX);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOENT))
+		return errno != EAGAIN;
+	if (n < (ssize_t)sizeof(struct fuse_in_header) || fuse_session_exited(s->se)) {
 		s->ended = true;
 		return -ENODEV;
 	}
-	fuse_session_process_buf(s->se, &s->buf);
+	s->buf.size = (size_t)n;
+	if (!write_at_once(s))
+		fuse_session_process_buf(s->se, &s->buf);
 	return 1;
 }
 
