@@ -75,8 +75,16 @@ bool answer_is_short(struct fs *fs, const struct answer *a)
 
 int answer_copy(struct fs *fs, const struct answer *a)
 {
+	const struct plog_extent *first = &a->extents[0];
+	bool is_one = a->cnt == 1 && !a->zero_len[0];
 	size_t len = 0;
 
+	/* A thousand readers that wait at one place are given the same bytes one after the other,
+	 * and what stands at a place of a segment never changes. */
+	if (is_one && fs->copied.len == first->len && fs->copied.pos == first->file_pos &&
+	    fs->copied.seed == first->seg->seed)
+		return 0;
+	fs->copied.len = 0;
 	for (unsigned i = 0; i < a->cnt; i++) {
 		const struct plog_extent *e = &a->extents[i];
 		int r = 0;
@@ -88,6 +96,11 @@ int answer_copy(struct fs *fs, const struct answer *a)
 		if (r)
 			return r;
 		len += a->zero_len[i] ? a->zero_len[i] : e->len;
+	}
+	if (is_one) {
+		fs->copied.seed = first->seg->seed;
+		fs->copied.pos = first->file_pos;
+		fs->copied.len = len;
 	}
 	return 0;
 }

@@ -245,6 +245,10 @@ struct fs {
 	uint64_t lookups, reads, writes; /* requests of each kind so far */
 	struct list free_parked;
 	uint8_t *scratch; /* SCRATCH_LEN, for copied reads */
+	struct {
+		uint64_t seed, pos; /* of a segment, and where in its .data */
+		size_t len;
+	} copied; /* what stands in scratch; len 0: something else */
 };
 #define SCRATCH_LEN FUSE_WRITE_MAX
 

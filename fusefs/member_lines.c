@@ -179,6 +179,7 @@ static int cut_lines(struct take *t, struct piece *pc, const struct plog_cut *c)
 	if (!is_exact(t->h) && !answer_is_short(t->fs, a) && n <= e.len) {
 		e.file_pos += e.len - n;
 		e.len = n;
+		t->fs->copied.len = 0;
 		r = plog_extent_read(pc->log, &e, t->fs->scratch);
 		if (r)
 			return r;
