@@ -132,7 +132,7 @@ static uint32_t rows_of(struct coordinator *c, const struct coord_group *g, stru
 		if (t && o->partition < t->part_cnt && o->offset >= 0)
 			put_row(rows, t, o->partition, o, GROUP_NONE);
 	}
-	for (uint32_t i = 0; group_member_at(g->core, i, &v); i++) {
+	for (v.slot = GROUP_NONE; group_member_next(g->core, v.slot, &v);) {
 		uint32_t k, share_cnt = group_shares(g->core, v.slot, NULL, 0);
 		struct group_share *s = share_cnt ? malloc(share_cnt * sizeof(*s)) : NULL;
 
@@ -210,14 +210,14 @@ static void put_state(struct coordinator *c, struct coord_group *g, struct buf *
 	buf_printf(out, ",\"state\":\"%s\",\"protocol_type\":\"consumer\",\"protocol\":\"%s\"",
 		   group_state_name(group_state(g->core)), strategy_name(group_strategy(g->core)));
 	buf_put_str(out, ",\"leader\":");
-	if (group_member_at(g->core, 0, &v))
+	if (group_member_next(g->core, GROUP_NONE, &v))
 		put_text(out, v.id);
 	else
 		buf_put_str(out, "null");
 	buf_printf(out, ",\"generation\":%llu,\"members\":[",
 		   (unsigned long long)group_generation(g->core));
-	for (uint32_t i = 0; group_member_at(g->core, i, &v); i++) {
-		buf_put_str(out, i ? "," : "");
+	for (v.slot = GROUP_NONE; group_member_next(g->core, v.slot, &v);) {
+		buf_put_str(out, v.is_leader ? "" : ",");
 		put_member(out, g, &v, false);
 	}
 	buf_put_str(out, "],\"offsets\":{");
@@ -325,12 +325,15 @@ static int member_text(void *ctx, struct be_group *bg, const char *id,
 	return buf_err(out);
 }
 
-static const char *member_id_at(void *ctx, struct be_group *bg, uint32_t idx)
+static const char *member_id_next(void *ctx, struct be_group *bg, uint32_t *slot)
 {
 	struct group_member_view v;
 
 	(void)ctx;
-	return group_member_at(coord_group_of(bg)->core, idx, &v) ? v.id : NULL;
+	if (!group_member_next(coord_group_of(bg)->core, *slot, &v))
+		return NULL;
+	*slot = v.slot;
+	return v.id;
 }
 
 static const struct group_offset *find_offset(struct be_group *bg, struct be_topic *t,
@@ -378,7 +381,7 @@ void coord_texts_backend(struct backend *ret)
 {
 	ret->group_text = text;
 	ret->member_text = member_text;
-	ret->member_id_at = member_id_at;
+	ret->member_id_next = member_id_next;
 	ret->offset_text = offset_text;
 	ret->has_offset = has_offset;
 	ret->has_offsets = has_offsets;

@@ -184,8 +184,9 @@ struct backend {
 	int (*group_text)(void *ctx, enum be_text what, struct be_group *g, struct buf *out);
 	int (*member_text)(void *ctx, struct be_group *g, const char *id, const struct be_caller *c,
 			   struct buf *out);
-	/* The id of the member at idx in the order of joining, or NULL. */
-	const char *(*member_id_at)(void *ctx, struct be_group *g, uint32_t idx);
+	/* The id of the member behind *slot (UINT32_MAX: of the first) in the order of joining, and
+	 * its slot; NULL: there is none. */
+	const char *(*member_id_next)(void *ctx, struct be_group *g, uint32_t *slot);
 	/* The text of offsets/T/P: empty where nothing is committed. */
 	int (*offset_text)(void *ctx, struct be_group *g, struct be_topic *t, uint32_t partition,
 			   struct buf *out);

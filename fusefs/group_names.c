@@ -205,9 +205,10 @@ static void list_partitions(struct fs *fs, fuse_req_t req, struct listing *l, co
 static void list_members(struct fs *fs, fuse_req_t req, struct listing *l, struct be_group *g)
 {
 	struct where w = { .kind = NODE_MEMBER, .group = g };
+	uint32_t slot = UINT32_MAX;
 	const char *id;
 
-	for (uint32_t i = 0; (id = fs->be.member_id_at(fs->be.ctx, g, i)); i++)
+	while ((id = fs->be.member_id_next(fs->be.ctx, g, &slot)))
 		list_file(req, l, w, id);
 }
 

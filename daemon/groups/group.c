@@ -384,14 +384,15 @@ static void view(const struct group *g, const struct group_member *m, struct gro
 	};
 }
 
-bool group_member_at(const struct group *g, uint32_t idx, struct group_member_view *ret)
+bool group_member_next(const struct group *g, uint32_t slot, struct group_member_view *ret)
 {
-	LIST_FOREACH(pos, &g->members)
-		if (!idx--) {
-			view(g, LIST_ENTRY(pos, struct group_member, node), ret);
-			return true;
-		}
-	return false;
+	const struct group_member *m = group_slot(g, slot);
+	const struct list *next = m ? m->node.next : g->members.next;
+
+	if ((slot != GROUP_NONE && !m) || next == &g->members)
+		return false;
+	view(g, LIST_ENTRY(next, struct group_member, node), ret);
+	return true;
 }
 
 bool group_member_find(const struct group *g, const char *id, struct group_member_view *ret)

@@ -266,8 +266,8 @@ struct group_member_view {
 	uint64_t generation; /* given to it last; a stream: the group's */
 	void *owner;	     /* NULL: GROUP_AWAY */
 };
-/* In the order of joining: idx from 0 on; false beyond the last. */
-bool group_member_at(const struct group *g, uint32_t idx, struct group_member_view *ret);
+/* In the order of joining: the one behind `slot`, GROUP_NONE: the first; false: there is none. */
+bool group_member_next(const struct group *g, uint32_t slot, struct group_member_view *ret);
 /* By id. */
 bool group_member_find(const struct group *g, const char *id, struct group_member_view *ret);
 bool group_member_get(const struct group *g, uint32_t slot, struct group_member_view *ret);

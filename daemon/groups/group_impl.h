@@ -219,6 +219,7 @@ void group_topics_drop(struct group *g);
 void group_topics_free(struct group *g);
 /* Whether its holder has dealt with all of it. */
 bool group_part_is_done(const struct group *g, const struct group_part *p);
+/* Put behind its others: settling brings them into order. */
 void group_part_take(struct group *g, struct group_part *p, struct group_member *m);
 void group_part_release(struct group *g, struct group_part *p);
 /* Nothing of it counts as given. */

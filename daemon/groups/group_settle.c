@@ -253,6 +253,20 @@ static void settle_part(struct group *g, int64_t now_ms, struct group_part *p)
 		group_part_take(g, p, g->slots[p->target]);
 }
 
+/* Puts all shares into the order of topics and partitions in their holders' lists. */
+static void order_parts(struct group *g)
+{
+	for (uint32_t i = 0; i < g->topic_cnt; i++)
+		for (uint32_t n = 0; n < g->topics[i]->part_cnt; n++) {
+			struct group_part *p = &g->topics[i]->parts[n];
+
+			if (p->holder == GROUP_NONE)
+				continue;
+			list_remove(&p->node);
+			list_put(&g->slots[p->holder]->parts, &p->node);
+		}
+}
+
 bool group_is_unsettled(const struct group *g)
 {
 	return g->needs_assign || g->is_due || g->is_moved || g->is_changed;
@@ -274,6 +288,8 @@ int group_settle(struct group *g, int64_t now_ms)
 	for (uint32_t i = 0; i < g->topic_cnt; i++)
 		for (uint32_t n = 0; n < g->topics[i]->part_cnt; n++)
 			settle_part(g, now_ms, &g->topics[i]->parts[n]);
+	if (g->is_moved)
+		order_parts(g);
 	group_topics_drop(g);
 	g->generation += g->is_moved;
 	g->is_unwritten |= g->is_moved || g->is_changed;

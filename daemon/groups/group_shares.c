@@ -13,22 +13,10 @@
 
 /* ---- Holding ---- */
 
-static bool is_before(const struct group_part *a, const struct group_part *b)
-{
-	int c = a->topic == b->topic ? 0 : strcmp(a->topic->name, b->topic->name);
-
-	return c ? c < 0 : a->partition < b->partition;
-}
-
 void group_part_take(struct group *g, struct group_part *p, struct group_member *m)
 {
-	struct list *at = &m->parts;
-
 	PRE(p->holder == GROUP_NONE && list_is_empty(&p->node));
-	/* Settling walks in order: mostly the place is the last. */
-	while (at->prev != &m->parts && is_before(p, LIST_ENTRY(at->prev, struct group_part, node)))
-		at = at->prev;
-	list_put(at, &p->node);
+	list_put(&m->parts, &p->node);
 	p->holder = m->slot;
 	p->held_gen = g->generation + 1;
 	m->is_changed = true;

@@ -96,7 +96,7 @@ static void check_state(const uint8_t *data, size_t len)
 	if (!is_refused(group_state_load(g, data, len, 0))) {
 		uint64_t generation = group_generation(g);
 
-		for (uint32_t i = 0; group_member_at(g, i, &v); i++)
+		for (v.slot = GROUP_NONE; group_member_next(g, v.slot, &v);)
 			CHECK(v.liveness == GROUP_AWAY && v.instance && !v.owner);
 		check_again(g, &b);
 		CHECK(!group_settle(g, 0));
@@ -110,7 +110,7 @@ static void check_state(const uint8_t *data, size_t len)
 		/* Nobody comes back. */
 		while (group_deadline_ms(g) < INT64_MAX)
 			group_tick(g, group_deadline_ms(g));
-		for (uint32_t i = 0; group_member_at(g, i, &v); i++)
+		for (v.slot = GROUP_NONE; group_member_next(g, v.slot, &v);)
 			CHECK(v.session_timeout_ms == INT64_MAX);
 	}
 	buf_fini(&b);

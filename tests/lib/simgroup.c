@@ -261,7 +261,7 @@ static uint64_t shares_of(struct sg_world *w, uint32_t slot)
 
 static bool find_instance(struct sg_world *w, const char *instance, struct group_member_view *ret)
 {
-	for (uint32_t i = 0; group_member_at(w->g, i, ret); i++)
+	for (ret->slot = GROUP_NONE; group_member_next(w->g, ret->slot, ret);)
 		if (ret->instance && !strcmp(ret->instance, instance))
 			return true;
 	return false;

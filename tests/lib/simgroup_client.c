@@ -470,7 +470,7 @@ void sg_check_rest(struct sg_world *w)
 
 	SG_CHECK(w, !group_is_unsettled(w->g) && !group_is_unwritten(w->g));
 	SG_EQ(w, group_state(w->g), group_member_cnt(w->g) ? GROUP_STABLE : GROUP_EMPTY);
-	for (uint32_t i = 0; group_member_at(w->g, i, &v); i++) {
+	for (v.slot = GROUP_NONE; group_member_next(w->g, v.slot, &v);) {
 		const struct sg_client *c = v.owner;
 
 		SG_CHECK(w, c && c->is_open && !c->is_stalled && c->is_waiting);

@@ -435,12 +435,12 @@ static void test_views_show_members_in_the_order_of_joining(void **state_)
 			      .client_host = "host", .uid = 7));
 	settle();
 	group_on_line_given(g, a);
-	assert_true(group_member_at(g, 0, &v));
+	assert_true(group_member_next(g, GROUP_NONE, &v));
 	assert_string_equal(v.id, "m-1");
 	assert_true(v.is_leader);
 	assert_int_equal(v.generation, 1);
 	assert_null(v.instance);
-	assert_true(group_member_at(g, 1, &v));
+	assert_true(group_member_next(g, v.slot, &v));
 	assert_string_equal(v.id, "a");
 	assert_string_equal(v.instance, "i");
 	assert_string_equal(v.client_id, "cat");
@@ -451,7 +451,8 @@ static void test_views_show_members_in_the_order_of_joining(void **state_)
 	assert_int_equal(v.rebalance_timeout_ms, 60000);
 	assert_int_equal(v.generation, 1);
 	assert_ptr_equal(v.owner, &owners['a']);
-	assert_false(group_member_at(g, 2, &v));
+	assert_false(group_member_next(g, a, &v));
+	assert_false(group_member_next(g, 77, &v));
 	assert_true(group_member_find(g, "a", &v));
 	assert_int_equal(v.slot, a);
 	assert_false(group_member_find(g, "b", &v));
@@ -462,8 +463,21 @@ static void test_views_show_members_in_the_order_of_joining(void **state_)
 	assert_int_equal(v.liveness, GROUP_AWAY);
 	stream('y');
 	join('a', JOIN(.instance = "i", .member_id = "again"));
-	assert_true(group_member_at(g, 1, &v));
+	assert_true(group_member_next(g, GROUP_NONE, &v));
+	assert_true(group_member_next(g, v.slot, &v));
 	assert_string_equal(v.id, "again");
+}
+
+static void test_what_comes_between_is_in_its_place(void **state_)
+{
+	uint32_t a = join('a', JOIN_BY(ASSIGN_ROUNDROBIN, -1)), b = join('b', JOIN());
+
+	topic("orders", orders, 6);
+	settle();
+	assert_string_equal(held(a), "orders:0,2,4");
+	group_leave(g, 0, b);
+	settle();
+	assert_string_equal(held(a), "orders:0,1,2,3,4,5");
 }
 
 /* ---- What members may read ---- */
@@ -582,6 +596,7 @@ int main(void)
 		CASE(test_events_of_a_slot_that_was_left_are_dropped),
 		CASE(test_deletion_fences_everybody),
 		CASE(test_views_show_members_in_the_order_of_joining),
+		CASE(test_what_comes_between_is_in_its_place),
 		CASE(test_a_member_is_given_only_what_it_may_read),
 		CASE(test_what_may_not_be_read_any_more_is_handed_over),
 		CASE(test_what_a_member_may_not_goes_with_it),
