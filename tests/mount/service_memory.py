@@ -13,6 +13,12 @@ def fds():
     return len(os.listdir(f"/proc/{broker.pid}/fd"))
 
 
+def keeps_what_is_freed():
+    """An address sanitizer does, to see who uses it all the same."""
+    with open(TOPICFS, "rb") as f:
+        return b"__asan_init" in f.read()
+
+
 def opens():
     for i in range(2000):
         with opened(topic("t/" + ("0", "0@0", "0.json", "all@-3", "config")[i % 5]),
@@ -82,6 +88,6 @@ with Broker() as broker:
         for _ in range(3):
             work()
         grown = rss_kb() - kb
-        assert grown < 1024, f"{work.__name__}: grew by {grown} KiB"
+        assert grown < 1024 or keeps_what_is_freed(), f"{work.__name__}: grew by {grown} KiB"
         wait_until(lambda: fds() <= cnt + 4,
                    what=f"{work.__name__}: {fds()} descriptors, were {cnt}")

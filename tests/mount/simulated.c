@@ -128,6 +128,7 @@ static void send_open(struct player *p, unsigned h, const char *topic, const cha
 	char name[100];
 	struct fuse_open_in in = { .flags = O_WRONLY };
 
+	PRE(topic && file);
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(file, "!"), file);
 	p->h[h].sync = strchr(file, '!') != NULL;
 	if (p->sub == 0)
