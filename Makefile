@@ -96,8 +96,8 @@ fuzz_TESTS := tests/fuzz/batch.c tests/fuzz/broker_config.c tests/fuzz/checkpoin
 	tests/fuzz/topic_config.c \
 	tests/fuzz/view.c
 # What several tests share; linked into each that uses it.
-testlib_SRC := tests/lib/simdisk.c tests/lib/simdisk_crash.c tests/lib/fuzz.c \
-	tests/lib/seeds.c tests/lib/tracedisk.c
+testlib_SRC := tests/lib/simdisk.c tests/lib/simdisk_crash.c tests/lib/simdisk_file.c \
+	tests/lib/fuzz.c tests/lib/seeds.c tests/lib/tracedisk.c
 # What stands in for daemon/io and the kernel under a whole broker.
 simworld_SRC := tests/lib/simmount.c tests/lib/simworld.c tests/lib/simworld_check.c \
 	tests/lib/simworld_group.c tests/lib/simworld_kept.c tests/lib/simmemory.c

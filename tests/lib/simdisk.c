@@ -1,5 +1,7 @@
 #include "tests/lib/simdisk_impl.h"
 
+#include "daemon/base/hash.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,47 +26,12 @@ static void *must(void *p)
 	return p;
 }
 
-void sim_file_unref(struct simfile *f)
-{
-	if (!f || --f->refs)
-		return;
-	free(f->cur);
-	free(f->stable);
-	free(f->kept);
-	free(f);
-}
-
-struct simfile *sim_file_ref(struct simfile *f)
-{
-	if (f)
-		f->refs++;
-	return f;
-}
-
-static void file_grow(struct simfile *f, size_t cap)
-{
-	if (cap <= f->cap)
-		return;
-	ASSERT(!f->mapped);
-	cap = MAX(cap, f->cap * 2);
-	f->cur = must(realloc(f->cur, cap));
-	f->stable = must(realloc(f->stable, cap));
-	memset(f->cur + f->cap, 0, cap - f->cap);
-	memset(f->stable + f->cap, 0, cap - f->cap);
-	f->cap = cap;
-}
-
-static void file_sync(struct simfile *f)
-{
-	if (f->cap)
-		memcpy(f->stable, f->cur, f->cap);
-	f->stable_len = f->len;
-}
-
 static struct simname *name_find(struct simdisk *d, const char *path)
 {
+	uint64_t hash = hash_xxh3(path, strlen(path));
+
 	for (size_t i = 0; i < d->name_cnt; i++)
-		if (!strcmp(d->names[i].path, path))
+		if (d->names[i].hash == hash && !strcmp(d->names[i].path, path))
 			return &d->names[i];
 	return NULL;
 }
@@ -80,7 +47,7 @@ static struct simname *name_get(struct simdisk *d, const char *path)
 		d->names = must(realloc(d->names, d->name_cap * sizeof(*d->names)));
 	}
 	n = &d->names[d->name_cnt++];
-	*n = (struct simname){ .path = must(strdup(path)) };
+	*n = (struct simname){ .path = must(strdup(path)), .hash = hash_xxh3(path, strlen(path)) };
 	return n;
 }
 
@@ -256,21 +223,6 @@ static size_t take_space(struct simdisk *d, struct simfile *f, uint64_t pos, siz
 	return need >= len ? 0 : len - need;
 }
 
-void sim_put_bytes(struct simdisk *d, struct simfile *f, const void *data, size_t len, uint64_t pos,
-		   bool durable)
-{
-	if (!len)
-		return;
-	file_grow(f, pos + len);
-	memcpy(f->cur + pos, data, len);
-	f->len = MAX(f->len, pos + len);
-	f->mtime_ms = d->now_ms;
-	if (durable) {
-		memcpy(f->stable + pos, data, len);
-		f->stable_len = MAX(f->stable_len, pos + len);
-	}
-}
-
 static ssize_t sim_writev(struct disk *disk, int fd, const struct iovec *iov, int cnt, uint64_t pos)
 {
 	struct simdisk *d = sim(disk);
@@ -310,9 +262,10 @@ static int sim_truncate(struct disk *disk, int fd, uint64_t len)
 		return r;
 	if (len < have)
 		d->space += have - len;
-	file_grow(f, len);
+	sim_file_grow(f, len);
 	if (len < f->len)
 		memset(f->cur + len, 0, f->len - len);
+	sim_file_touch(f, len, f->len);
 	f->len = len;
 	f->alloc = 0;
 	f->mtime_ms = d->now_ms;
@@ -343,7 +296,7 @@ static int sim_fsync(struct disk *disk, int fd)
 	int r = enter(d, "fsync", sim_fd_get(d, fd)->path, 0, 0, MAY_IO);
 
 	if (!r)
-		file_sync(sim_fd_get(d, fd)->file);
+		sim_file_sync(sim_fd_get(d, fd)->file);
 	return r;
 }
 
@@ -622,11 +575,11 @@ static int64_t perform(struct simdisk *d, struct disk_req *q)
 		sim_put_bytes(d, s->file, q->buf, q->len, q->pos, true);
 		return (int64_t)q->len;
 	case DISK_OP_FDATASYNC:
-		file_sync(s->file);
+		sim_file_sync(s->file);
 		return 0;
 	case DISK_OP_SYNC_SEGMENT:
-		file_sync(sim_fd_get(d, q->fd2)->file);
-		file_sync(s->file);
+		sim_file_sync(sim_fd_get(d, q->fd2)->file);
+		sim_file_sync(s->file);
 		if (q->dir)
 			dir_sync(d, q->dir);
 		if (q->dir2)
@@ -636,7 +589,7 @@ static int64_t perform(struct simdisk *d, struct disk_req *q)
 		if (take_space(d, s->file, q->pos, q->len) < q->len)
 			return -ENOSPC;
 		sim_put_bytes(d, s->file, q->buf, q->len, q->pos, false);
-		file_sync(s->file);
+		sim_file_sync(s->file);
 		return (int64_t)q->len;
 	case DISK_OP_WRITE_OUT:
 		/* Its descriptor must be open. */

@@ -57,8 +57,7 @@ void sim_stop(struct simdisk *d)
 
 		if (!f || !f->mapped || !f->cap)
 			continue;
-		f->kept = malloc(f->cap);
-		ASSERT(f->kept);
+		f->kept = sim_mem_take(f->cap);
 		memcpy(f->kept, f->cur, f->cap);
 	}
 }
@@ -111,7 +110,7 @@ static void settle(struct simdisk *d)
 		if (!f || !f->kept)
 			continue;
 		memcpy(f->cur, f->kept, f->cap);
-		free(f->kept);
+		sim_mem_give(f->kept, f->cap);
 		f->kept = NULL;
 	}
 	d->stop_at = UINT64_MAX;
@@ -142,6 +141,9 @@ static void file_crash(struct simdisk *d, struct simfile *f)
 {
 	size_t len, lo = MIN(f->len, f->stable_len), hi = MAX(f->len, f->stable_len);
 
+	if (f->mapped)
+		sim_file_touch(f, 0, f->cap);
+
 	switch (choose(d, 3, 0, 1, 1)) {
 	case 0:
 		len = f->stable_len;
@@ -153,7 +155,7 @@ static void file_crash(struct simdisk *d, struct simfile *f)
 		len = lo + sim_rnd(d) % (hi - lo + 1);
 		break;
 	}
-	for (size_t at = 0; at < f->cap; at += SECTOR) {
+	for (size_t at = f->dirty / SECTOR * SECTOR; at < f->dirty_end; at += SECTOR) {
 		size_t n = MIN(SECTOR, f->cap - at);
 
 		if (!memcmp(f->cur + at, f->stable + at, n))
@@ -170,11 +172,15 @@ static void file_crash(struct simdisk *d, struct simfile *f)
 			break;
 		}
 	}
-	if (len < f->cap)
-		memset(f->stable + len, 0, f->cap - len);
+	/* A sector that was written out whole may reach beyond both ends. */
+	hi = MIN(MAX(hi, (f->dirty_end + SECTOR - 1) / SECTOR * SECTOR), f->cap);
+	if (len < hi)
+		memset(f->stable + len, 0, hi - len);
+	sim_file_touch(f, len, hi);
+	if (f->dirty_end)
+		memcpy(f->cur + f->dirty, f->stable + f->dirty, f->dirty_end - f->dirty);
+	f->dirty = f->dirty_end = 0;
 	f->stable_len = f->len = len;
-	if (f->cap)
-		memcpy(f->cur, f->stable, f->cap);
 	f->alloc = MAX(f->alloc, len);
 }
 
@@ -238,7 +244,7 @@ void simdisk_stop_after(struct simdisk *d, uint64_t cnt)
 		struct simfile *f = d->names[i].cur;
 
 		if (f) {
-			free(f->kept);
+			sim_mem_give(f->kept, f->cap);
 			f->kept = NULL;
 		}
 	}
@@ -297,6 +303,7 @@ uint8_t *simdisk_bytes(struct simdisk *d, const char *path, size_t *ret_len)
 
 	if (!f)
 		return NULL;
+	sim_file_touch(f, 0, f->len); /* the caller may damage it */
 	*ret_len = f->len;
 	return f->cur;
 }
@@ -307,6 +314,7 @@ void simdisk_flip(struct simdisk *d, const char *path, size_t pos, uint8_t mask)
 
 	ASSERT(f && pos < f->len);
 	f->cur[pos] ^= mask;
+	sim_file_touch(f, pos, pos + 1);
 	if (pos < f->stable_len)
 		f->stable[pos] ^= mask;
 }

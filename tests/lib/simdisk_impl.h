@@ -1,5 +1,5 @@
 /*
- * What the two files of the simulated disk share.
+ * What the files of the simulated disk share.
  */
 #ifndef TOPICFS_TESTS_SIMDISK_IMPL_H
 #define TOPICFS_TESTS_SIMDISK_IMPL_H
@@ -12,6 +12,7 @@
 struct simfile {
 	uint8_t *cur, *stable;
 	size_t len, stable_len, cap; /* both buffers have cap bytes, zeroed behind their lengths */
+	size_t dirty, dirty_end;     /* what may differ, where it is not mapped; none: both 0 */
 	size_t alloc;		     /* room that was allocated beyond the length */
 	unsigned refs;		     /* names (cached and stable) and descriptors */
 	bool is_dir, mapped, warm, locked;
@@ -21,6 +22,7 @@ struct simfile {
 
 struct simname {
 	char *path;
+	uint64_t hash; /* of the path */
 	struct simfile *cur, *stable;
 	uint64_t group; /* names that share their fate at a crash; 0: alone */
 };
@@ -63,11 +65,19 @@ struct simdisk {
 };
 
 uint64_t sim_rnd(struct simdisk *d);
+/* len bytes, zeroed; they are given back with their length, by NULL nothing is. */
+uint8_t *sim_mem_take(size_t len);
+void sim_mem_give(uint8_t *mem, size_t len);
 void sim_file_unref(struct simfile *f);
 struct simfile *sim_file_ref(struct simfile *f);
 struct simfile *sim_lookup(struct simdisk *d, const char *path);
 bool sim_has_parent(struct simdisk *d, const char *path, bool stable);
 struct simfd *sim_fd_get(struct simdisk *d, int fd);
+/* Room for so many bytes. */
+void sim_file_grow(struct simfile *f, size_t need);
+void sim_file_sync(struct simfile *f);
+/* The cached bytes from `from` to `to` differ from the stable ones, perhaps. */
+void sim_file_touch(struct simfile *f, size_t from, size_t to);
 void sim_put_bytes(struct simdisk *d, struct simfile *f, const void *data, size_t len, uint64_t pos,
 		   bool durable);
 void sim_name_sync(struct simname *n);
