@@ -157,6 +157,9 @@ void coord_wait_free(struct coord_wait *w);
 /* The log of the group's partition of __consumer_offsets, opened. -ENOENT: the topic is not there.
  */
 MUST_CHECK int coord_home(struct coordinator *c, struct coord_group *g, struct plog **ret);
+/* Whether nothing was ever stored in a partition: its log, which ends at 0, need not be made to
+ * know that. Thousands of such ones would keep everybody waiting. */
+bool coord_is_unused(struct coordinator *c, const struct be_partition *p);
 /* Appends records to it as one batch. */
 MUST_CHECK int coord_append(struct coordinator *c, struct coord_group *g, struct record *recs,
 			    uint32_t cnt);

@@ -34,6 +34,15 @@ int coord_home(struct coordinator *c, struct coord_group *g, struct plog **ret)
 	return r;
 }
 
+bool coord_is_unused(struct coordinator *c, const struct be_partition *p)
+{
+	bool is_there = true;
+
+	return !p->log &&
+	       !store_has(c->b->store, p->topic->name, p->topic->id, p->number, &is_there) &&
+	       !is_there;
+}
+
 int coord_append(struct coordinator *c, struct coord_group *g, struct record *recs, uint32_t cnt)
 {
 	bool nowait = c->b->disk->nowait;

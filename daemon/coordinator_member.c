@@ -352,8 +352,10 @@ static void begin_at_end(struct coordinator *c, struct be_member *m)
 		const struct group_offset *o =
 			group_offset_find(m->g->core, p->topic->id, p->number);
 
-		if ((!o || o->offset < 0) && !broker_open_log(c->b, p, &why))
-			offsets[cnt++] = coord_commit(c, m->g, p, p->log->next_offset);
+		if (o && o->offset >= 0)
+			continue;
+		if (coord_is_unused(c, p) || !broker_open_log(c->b, p, &why))
+			offsets[cnt++] = coord_commit(c, m->g, p, p->log ? p->log->next_offset : 0);
 	}
 	r = cnt ? coord_write_offsets(c, m->g, offsets, cnt) : 0;
 	if (r)
@@ -542,6 +544,12 @@ static int idle(void *ctx, struct be_member *m, struct be_why *why)
 	return -EACCES;
 }
 
+static bool is_unused(void *ctx, struct be_member *m, struct be_partition *p)
+{
+	return group_settings(m->g->core)->reset != GROUP_RESET_NONE &&
+	       coord_is_unused(coordinator_of(ctx), p);
+}
+
 static bool holds(const struct be_member *m, const struct be_partition *p)
 {
 	return m->slot != GROUP_NONE &&
@@ -725,6 +733,7 @@ void coord_members_backend(struct backend *ret)
 	ret->member_has_line = has_line;
 	ret->member_shares = shares;
 	ret->member_idle = idle;
+	ret->member_unused = is_unused;
 	ret->member_position = share_position;
 	ret->member_deliver = deliver;
 	ret->member_given = given;

@@ -102,16 +102,21 @@ static int find_partition(struct coordinator *c, const char *topic, uint32_t par
 		return -ENOENT;
 	}
 	*ret = t->parts[partition];
-	return broker_open_log(c->b, *ret, why);
+	return coord_is_unused(c, *ret) ? 0 : broker_open_log(c->b, *ret, why);
+}
+
+static int64_t end_of(const struct be_partition *p)
+{
+	return p->log ? p->log->next_offset : 0;
 }
 
 static int check_end(const struct be_partition *p, int64_t offset, struct be_why *why)
 {
-	if (offset <= p->log->next_offset)
+	if (offset <= end_of(p))
 		return 0;
 	snprintf(why->text, sizeof(why->text),
 		 "offset %lld is beyond the end of %s %u, which is %lld", (long long)offset,
-		 p->topic->name, p->number, (long long)p->log->next_offset);
+		 p->topic->name, p->number, (long long)end_of(p));
 	return -EINVAL;
 }
 
@@ -218,10 +223,10 @@ static int put_seek(struct coordinator *c, struct coord_group *g, struct be_topi
 		    struct be_why *why)
 {
 	struct be_partition *part;
-	int64_t off;
+	int64_t off = pos->kind == POSITION_OFFSET ? pos->value : 0;
 	int r = find_partition(c, t->name, partition, &part, why);
 
-	if (!r)
+	if (!r && part->log)
 		r = consume_position(part->log, pos, &off);
 	if (!r)
 		r = check_end(part, off, why);
@@ -310,10 +315,10 @@ static int check_reject(struct coordinator *c, struct coord_group *g, struct be_
 		snprintf(why->text, sizeof(why->text), "the topic %s may not be read", l->topic);
 		return -EACCES;
 	}
-	if (l->offset >= (*ret)->log->next_offset || l->offset < (*ret)->log->start_offset) {
+	if (l->offset >= end_of(*ret) || l->offset < (*ret)->log->start_offset) {
 		snprintf(why->text, sizeof(why->text), "%s %u has no record at offset %lld",
 			 l->topic, l->partition, (long long)l->offset);
-		return l->offset >= (*ret)->log->next_offset ? -EINVAL : -ENOENT;
+		return l->offset >= end_of(*ret) ? -EINVAL : -ENOENT;
 	}
 	o = group_offset_find(g->core, (*ret)->topic->id, l->partition);
 	if (o && o->offset > l->offset) {

@@ -239,16 +239,17 @@ static void put_lag(struct coordinator *c, struct coord_group *g, struct buf *ou
 		struct be_partition *p = all[i].topic->parts[all[i].partition];
 		struct group_member_view v;
 		struct be_why why;
+		int64_t end;
 
-		if (broker_open_log(c->b, p, &why))
+		if (!coord_is_unused(c, p) && broker_open_log(c->b, p, &why))
 			continue;
+		end = p->log ? p->log->next_offset : 0;
 		buf_printf(out, "%s %u ", all[i].topic->name, all[i].partition);
 		if (all[i].offset)
 			buf_printf(out, "%lld %lld %lld ", (long long)all[i].offset->offset,
-				   (long long)p->log->next_offset,
-				   (long long)(p->log->next_offset - all[i].offset->offset));
+				   (long long)end, (long long)(end - all[i].offset->offset));
 		else
-			buf_printf(out, "- %lld - ", (long long)p->log->next_offset);
+			buf_printf(out, "- %lld - ", (long long)end);
 		buf_printf(out, "%s\n",
 			   all[i].holder != GROUP_NONE &&
 					   group_member_get(g->core, all[i].holder, &v)

@@ -233,6 +233,9 @@ struct backend {
 	/* Nothing of what it holds is at hand: -ENOMSG, it waits; -EACCES with why: its topic may
 	 * not be read, and nothing will come. */
 	int (*member_idle)(void *ctx, struct be_member *m, struct be_why *why);
+	/* Whether nothing was ever stored in the partition, and nothing is to be said of where it
+	 * begins: there is nothing to look for before its log is open. */
+	bool (*member_unused)(void *ctx, struct be_member *m, struct be_partition *p);
 	/*
 	 * Where a share that is new to this stream begins: the committed offset, or by
 	 * auto.offset.reset. 0; -ESTALE with why: retention removed it, or reset is none: said

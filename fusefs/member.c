@@ -281,12 +281,17 @@ int member_overtaken(struct take *t, struct give *g)
 	return -ESTALE;
 }
 
-/* Learns where a partition begins that is new to the stream. -ESTALE is said once. */
+/* Learns where a partition begins that is new to the stream, unless nothing was ever stored there.
+ * -ESTALE is said once. */
 static int position(struct fs *fs, struct handle *h, struct give *g, struct be_why *why)
 {
 	int r = 0;
 
 	if (g->positioned)
+		return 0;
+	if (!g->part->log && !g->is_unused)
+		g->is_unused = fs->be.member_unused(fs->be.ctx, h->member, g->part);
+	if (!g->part->log && g->is_unused)
 		return 0;
 	if (!g->part->log)
 		r = fs->be.open_log(fs->be.ctx, g->part, why);
@@ -328,6 +333,8 @@ static int pick(struct take *t, struct give **ret)
 		r = position(t->fs, t->h, g, &t->why);
 		if (r)
 			return r;
+		if (!g->positioned || !g->part->log)
+			continue;
 		if (is_overtaken(g))
 			return member_overtaken(t, g);
 		if (has_next(g)) {
@@ -479,6 +486,8 @@ static bool has_more(struct fs *fs, struct handle *h, struct give *g)
 		s->due = r;
 	if (r)
 		return true;
+	if (!g->part->log)
+		return false;
 	return g->seek_to >= 0 ? g->seek_to < g->part->log->next_offset : has_next(g);
 }
 

@@ -38,6 +38,7 @@ struct give {
 	uint64_t since;		   /* see struct be_share */
 	bool held, leaving, seen;
 	bool positioned, has_pos;
+	bool is_unused; /* nothing was ever stored in it, as long as its log is not open */
 	bool is_vague;	/* the next record is that at pos, and `next` is that or one before */
 	bool has_dealt; /* what ends at or before dealt_pos is dealt with, and was not told */
 	int64_t next;	/* the record that is given next; where positioned */
