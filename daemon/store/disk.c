@@ -194,3 +194,9 @@ int disk_drop(struct disk *d, int fd)
 {
 	return d->ops->drop ? d->ops->drop(d, fd) : 0;
 }
+
+void disk_wait(struct disk *d)
+{
+	if (d->ops->wait)
+		d->ops->wait(d);
+}

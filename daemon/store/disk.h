@@ -109,6 +109,7 @@ struct disk_ops {
 	int (*os_fd)(struct disk *d, int fd);
 	int (*drop)(struct disk *d, int fd); /* may be NULL: nothing is cached */
 	void (*sync_all)(struct disk *d);    /* may be NULL */
+	void (*wait)(struct disk *d);	     /* may be NULL: nothing takes time */
 };
 
 struct disk {
@@ -175,6 +176,8 @@ MUST_CHECK int disk_random(struct disk *d, void *buf, size_t len);
 MUST_CHECK int disk_submit(struct disk *d, struct disk_req *req);
 /* The next finished request, or NULL. Never waits. */
 struct disk_req *disk_reap(struct disk *d);
+/* Returns when disk_reap() would give something, or earlier. While requests are under way. */
+void disk_wait(struct disk *d);
 /* Whether these bytes are in the page cache, so that a splice of them would not wait. May guess. */
 bool disk_is_warm(struct disk *d, int fd, uint64_t pos, size_t len);
 /* The process's own descriptor behind fd, for splice; -1 on a disk that has none. */

@@ -711,6 +711,8 @@ int store_close(struct store *s, int64_t now_ms)
 	/* A help: many small syncs are one. What failed is told by the sync of each. */
 	if (!err && unsynced >= STORE_SYNC_ALL_PARTS)
 		disk_sync_all(s->disk);
+	if (!err)
+		err = sync_segments(s);
 	LIST_FOREACH(node, &s->parts) {
 		struct part *part = LIST_ENTRY(node, struct part, all);
 

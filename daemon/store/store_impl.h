@@ -58,6 +58,8 @@
 #define STORE_UNSYNCED_BYTES (256U * MIB)
 /* Partitions from which on a stop has the file system write out all of them at once. */
 #define STORE_SYNC_ALL_PARTS 16U
+/* Segments that a stop syncs at one time. */
+#define STORE_STOP_SYNCS 16U
 /* Write-outs under way at one time. */
 #define STORE_WRITE_OUTS 8U
 /* A checkpoint is due this long after something was synced that it does not tell. */
@@ -299,6 +301,9 @@ bool describes_later(int err);
 void sync_begin(struct store *s, struct part *part);
 void sync_on_disk(struct store *s, struct part *part);
 void sync_pump(struct store *s);
+/* At a stop: has all segments synced that are not stable, many at a time. Blocking; no request is
+ * under way. What it cannot begin is left to the caller. -EIO and the like: a sync failed. */
+MUST_CHECK int sync_segments(struct store *s);
 /* Tries again what found no room for a description. */
 void sync_late(struct store *s);
 void fsync_answer(struct store *s, struct part *part);

@@ -207,6 +207,105 @@ void sync_on_disk(struct store *s, struct part *part)
 		list_put(&s->sync_queue, &part->sync_link);
 }
 
+/* A stop's syncs. */
+struct stop_sync {
+	struct disk_req req;
+	struct segment *seg; /* referred to while the request is under way; NULL: idle */
+	uint64_t seq;
+};
+
+/* Takes back at least one of those that are under way. */
+static int stop_reap(struct store *s, struct stop_sync *syncs, unsigned *under_way)
+{
+	struct disk_req *req;
+	int err = 0;
+
+	PRE(*under_way);
+	while (!(req = disk_reap(s->disk)))
+		disk_wait(s->disk);
+	for (; req; req = disk_reap(s->disk)) {
+		struct stop_sync *sync = req->ctx;
+
+		PRE(sync >= syncs && sync < syncs + STORE_STOP_SYNCS && sync->seg);
+		s->reqs_under_way--;
+		--*under_way;
+		if (req->res < 0) {
+			err = (int)req->res;
+		} else {
+			segment_set_synced(sync->seg, sync->seq);
+			segment_set_head_synced(sync->seg);
+		}
+		segment_unref(sync->seg);
+		sync->seg = NULL;
+	}
+	return err;
+}
+
+/* False: it cannot be begun now. */
+static bool stop_submit(struct store *s, struct stop_sync *sync, struct segment *seg)
+{
+	int data = segment_fd(seg, SEGMENT_DATA);
+	int meta = data < 0 ? data : segment_fd(seg, SEGMENT_META);
+
+	if (meta < 0)
+		return false;
+	sync->seq = seg->write_seq;
+	sync->req = (struct disk_req){ .op = DISK_OP_SYNC_SEGMENT, .fd = data, .fd2 = meta };
+	if (!seg->head_synced)
+		sync->req.dir = seg->plog->dir;
+	if (store_submit(s, &sync->req, sync))
+		return false;
+	segment_ref(seg);
+	sync->seg = seg;
+	return true;
+}
+
+static int stop_sync_plog(struct store *s, struct plog *p, struct stop_sync *syncs,
+			  unsigned *under_way)
+{
+	for (uint32_t i = p->seg_cnt; i-- > 0;) {
+		struct segment *seg = p->segs[i];
+		unsigned free_slot = 0;
+
+		if (seg->write_seq == seg->synced_seq && seg->head_synced)
+			continue;
+		if (*under_way == STORE_STOP_SYNCS) {
+			int err = stop_reap(s, syncs, under_way);
+
+			if (err)
+				return err;
+		}
+		while (syncs[free_slot].seg)
+			free_slot++;
+		if (!stop_submit(s, &syncs[free_slot], seg))
+			return 0;
+		++*under_way;
+	}
+	return 0;
+}
+
+int sync_segments(struct store *s)
+{
+	struct stop_sync syncs[STORE_STOP_SYNCS] = { 0 };
+	unsigned under_way = 0;
+	int err = 0;
+
+	PRE(!s->reqs_under_way);
+	LIST_FOREACH(node, &s->parts) {
+		struct part *part = LIST_ENTRY(node, struct part, all);
+
+		s->disk->round++; /* nobody holds a descriptor of the one before */
+		if (!err && part->plog)
+			err = stop_sync_plog(s, part->plog, syncs, &under_way);
+	}
+	while (under_way) {
+		int err2 = stop_reap(s, syncs, &under_way);
+
+		err = err ? err : err2;
+	}
+	return err;
+}
+
 /* The slot as it is to be now. */
 static int ckpt_encode(struct store *s, struct buf *b)
 {
