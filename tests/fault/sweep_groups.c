@@ -201,6 +201,37 @@ static const struct scenario letters = {
 	.covers = covers_letters,
 };
 
+/* One letter alone: nothing else has its intent synced. */
+static const struct call lone_writer[] = {
+	MKDIR(0), OPEN(0, "0"), WRITE(0, 3, 0), FSYNC(0), CLOSE(0), END,
+};
+static const struct call lone_poisoned[] = {
+	GROUP_MKDIR(0),
+	GROUP_CONFIG(0, 1, "max.deliveries=1\n"),
+	PAUSE(4),
+	STREAM(0, 0, ""),
+	STREAM_READ(0),
+	STREAM_CLOSE(0),
+	STREAM(0, 0, ""),
+	STREAM_READ(0),
+	STREAM_CLOSE(0),
+	END,
+};
+static const struct call *const lone_1[] = { lone_writer, lone_poisoned, NULL };
+
+static bool covers_lone(const struct world *w)
+{
+	return w->letters >= 1;
+}
+
+static const struct scenario lone_letter = {
+	.topics = { "orders" },
+	.groups = { "billing" },
+	.lives = { { lone_1, "offsets.topic.num.partitions=1\njournal.bytes=0\n", true } },
+	.after = after_groups,
+	.covers = covers_lone,
+};
+
 /* ---- __consumer_offsets rolls and is cleaned ---- */
 
 static const struct call cleaned[] = {
@@ -417,6 +448,11 @@ static void test_stop_among_dead_letters(void **state)
 	sweep_stops(&letters, "dead letters", 200);
 }
 
+static void test_nothing_unsynced_is_left_of_a_letter(void **state)
+{
+	sweep_losses(&lone_letter, "a lone letter");
+}
+
 static void test_stop_while_offsets_are_cleaned(void **state)
 {
 	sweep_stops(&cleaning, "cleaned offsets", 80);
@@ -460,6 +496,7 @@ int main(void)
 		cmocka_unit_test(test_stop_among_dead_letters),
 		cmocka_unit_test(test_stop_among_all_ways_of_committing),
 		cmocka_unit_test(test_stop_while_offsets_expire),
+		cmocka_unit_test(test_nothing_unsynced_is_left_of_a_letter),
 		cmocka_unit_test(test_stop_while_offsets_are_cleaned),
 		cmocka_unit_test(test_each_call_fails_with_eio),
 		cmocka_unit_test(test_each_call_fails_with_enospc),

@@ -205,6 +205,23 @@ void sweep_stops(const struct scenario *s, const char *name, uint64_t cases)
 	}
 }
 
+void sweep_losses(const struct scenario *s, const char *name)
+{
+	uint64_t seed = env_number("TOPICFS_SEED", (uint64_t)getpid());
+	uint64_t calls = count(s, seed, false);
+
+	printf("# %s: seed %llu, each of %llu calls\n", name, (unsigned long long)seed,
+	       (unsigned long long)calls);
+	for (uint64_t n = 1; n <= calls; n++) {
+		struct world *w = case_new(s, seed, n);
+
+		simdisk_set_fate(w->sim, SIMDISK_LOSE);
+		lives(w, s, arm_stop, n, 0);
+		recover(w, s, true, n);
+		world_free(w);
+	}
+}
+
 /* Whoever asked is told, or nobody notices; what was answered survives a power loss. */
 void sweep_fails(const struct scenario *s, const char *name, uint64_t cases, int err)
 {

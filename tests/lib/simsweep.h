@@ -147,6 +147,8 @@ struct scenario {
 /* Stops the scenario at its n-th call, by a kill and by each kind of power loss: `cases` of them,
  * drawn by a seed that is printed, or with TOPICFS_LONG all. */
 void sweep_stops(const struct scenario *s, const char *name, uint64_t cases);
+/* Stops it at each of its calls, by a power loss that takes all that is not synced. */
+void sweep_losses(const struct scenario *s, const char *name);
 /* The n-th call fails with err; with -ENOMEM the n-th allocation. */
 void sweep_fails(const struct scenario *s, const char *name, uint64_t cases, int err);
 #endif
