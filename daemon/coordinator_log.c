@@ -480,6 +480,9 @@ static int load_batch(struct loader *l, struct be_partition *p, int64_t *off)
 	const struct batch *b;
 	int r = plog_batch(p->log, *off, &b);
 
+	/* What the device did not give once it gives perhaps when it is asked again. */
+	if (r == -EIO)
+		r = plog_batch(p->log, *off, &b);
 	if (r == -EIO)
 		return pass_damage(l, p, off);
 	for (uint32_t i = 0; !r && i < b->head.cnt; i++) {

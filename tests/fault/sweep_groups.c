@@ -206,16 +206,11 @@ static const struct call lone_writer[] = {
 	MKDIR(0), OPEN(0, "0"), WRITE(0, 3, 0), FSYNC(0), CLOSE(0), END,
 };
 static const struct call lone_poisoned[] = {
-	GROUP_MKDIR(0),
-	GROUP_CONFIG(0, 1, "max.deliveries=1\n"),
-	PAUSE(4),
-	STREAM(0, 0, ""),
-	STREAM_READ(0),
-	STREAM_CLOSE(0),
-	STREAM(0, 0, ""),
-	STREAM_READ(0),
-	STREAM_CLOSE(0),
-	END,
+	GROUP_MKDIR(0),	  GROUP_CONFIG(0, 1, "max.deliveries=1\n"),
+	PAUSE(4),	  STREAM(0, 0, ""),
+	STREAM_READ(0),	  STREAM_CLOSE(0),
+	STREAM(0, 0, ""), STREAM_READ(0),
+	STREAM_CLOSE(0),  END,
 };
 static const struct call *const lone_1[] = { lone_writer, lone_poisoned, NULL };
 
@@ -227,7 +222,10 @@ static bool covers_lone(const struct world *w)
 static const struct scenario lone_letter = {
 	.topics = { "orders" },
 	.groups = { "billing" },
-	.lives = { { lone_1, "offsets.topic.num.partitions=1\njournal.bytes=0\n", true } },
+	.lives = { { lone_1,
+		     "num.partitions=2\noffsets.topic.num.partitions=1\n"
+		     "journal.bytes=0\n",
+		     true } },
 	.after = after_groups,
 	.covers = covers_lone,
 };

@@ -133,6 +133,7 @@ static void run_events(struct run *r)
 			break;
 		case STORE_SPACE:
 		case STORE_CLOCK:
+		case STORE_DAMAGED:
 			break;
 		}
 	}
