@@ -188,6 +188,8 @@ static int check_dir(struct verify *v, struct offline_dir *d)
 	if (r)
 		return r;
 	if (!st.is_dir) {
+		/* Whatever its name says, it is not the partition's. */
+		d->has_id = false;
 		verify_note(v, d->name, "is foreign and left alone");
 		return 0;
 	}

@@ -52,13 +52,31 @@ static int io_result(int r)
 	return r < 0 ? -errno : 0;
 }
 
+/* What is no file is not opened: a fifo would wait for its other end, a device may do anything. */
+static int io_check_file(struct io_disk *io, const char *path)
+{
+	struct stat st;
+	int err;
+
+	if (fstatat(io->dir_fd, path, &st, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? 0 : -errno;
+	if (S_ISREG(st.st_mode))
+		return 0;
+	err = S_ISDIR(st.st_mode) ? -EISDIR : S_ISLNK(st.st_mode) ? -ELOOP : -ENXIO;
+	LOG_AT(LOG_ERROR, path, err, "is no regular file: it is not opened");
+	return err;
+}
+
 static int io_open(struct disk *d, const char *path, unsigned flags, int *ret_fd)
 {
 	struct io_disk *io = io_disk_of(d);
-	int fd, fl = O_CLOEXEC | O_NOFOLLOW;
+	int fd, fl = O_CLOEXEC | O_NOFOLLOW, err;
 
 	if ((flags & DISK_DIRECT) && io->refuse_direct)
 		return -EINVAL;
+	err = flags & DISK_EXCL ? 0 : io_check_file(io, path);
+	if (err)
+		return err;
 	fl |= flags & DISK_RDONLY ? O_RDONLY : O_RDWR;
 	fl |= flags & DISK_CREATE ? O_CREAT : 0;
 	fl |= flags & DISK_EXCL ? O_EXCL : 0;

@@ -132,7 +132,8 @@ struct disk {
 };
 
 /* Opens a file (read-write unless DISK_RDONLY). -ENOENT, -EEXIST, -EMFILE, -ENOSPC, -EIO, -EINVAL
- * (DISK_DIRECT where the file system refuses it). */
+ * (DISK_DIRECT where the file system refuses it). What is no file: -EISDIR, -ELOOP (a symbolic
+ * link), -ENXIO (a fifo, a device). */
 MUST_CHECK int disk_open(struct disk *d, const char *path, unsigned flags, int *ret_fd);
 /* Close of a descriptor that was written must come after a successful sync of it. */
 MUST_CHECK int disk_close(struct disk *d, int fd);

@@ -264,7 +264,7 @@ int store_mend_partition_id(struct store *s, const char *dir, const uint8_t id[1
 	same = !err && !texts_get_partition((const char *)b.data, b.len, got) &&
 	       !memcmp(got, id, 16);
 	buf_fini(&b);
-	if (same || (err && err != -ENOENT))
+	if (same || (err && !store_is_missing(err)))
 		return err;
 	LOG_AT(LOG_WARN, path, 0, "%s: written anew from the id of the topic",
 	       err ? "missing" : "damaged at position 0");
@@ -272,7 +272,7 @@ int store_mend_partition_id(struct store *s, const char *dir, const uint8_t id[1
 		return 0;
 	/* Without it the heads of segments tell; a full disk must not keep the log from readers. */
 	err = disk_unlink(s->disk, path);
-	return err == -ENOENT ? 0 : err;
+	return err == -ENOENT || err == -EISDIR ? 0 : err;
 }
 
 static int first_meta(void *ctx, const char *name)
@@ -299,7 +299,7 @@ static int id_of_segments(struct store *s, const char *dir, uint8_t ret[16])
 	snprintf(path, sizeof(path), "%s/%s", dir, first);
 	err = disk_open(s->disk, path, DISK_RDONLY, &fd);
 	if (err)
-		return err;
+		return store_is_missing(err) ? -ENOENT : err;
 	err = disk_read_full(s->disk, fd, head, sizeof(head), 0);
 	if (!err)
 		err = format_get_head(head, sizeof(head), &h);
@@ -322,7 +322,8 @@ int store_get_partition_id(struct store *s, const char *dir, uint8_t ret[16])
 	buf_init(&b);
 	partition_id_path(dir, path);
 	err = store_read_file(s, path, &b);
-	if (!err && texts_get_partition((const char *)b.data, b.len, ret))
+	if (store_is_missing(err) ||
+	    (!err && texts_get_partition((const char *)b.data, b.len, ret)))
 		err = -ENOENT;
 	buf_fini(&b);
 	return err;

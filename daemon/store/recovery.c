@@ -363,6 +363,8 @@ static int put_back_bytes(struct put_back *pb, struct part *part, const struct j
 	if (!part->recover_dir)
 		return 0;
 	err = put_back_fd(pb, part, e, &fd);
+	if (store_is_missing(err))
+		err = -ENOENT;
 	if (err == -ENOENT && e->segment_base < part->e.start_offset)
 		return 0;
 	if (err == -ENOENT) {

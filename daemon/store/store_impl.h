@@ -30,6 +30,8 @@
 #include "daemon/store/segment.h"
 #include "daemon/store/store.h"
 
+#include <errno.h>
+
 /* Single plain lines are described at this age. */
 #define STORE_DEBT_AGE_MS 5
 /* Where that is not possible now, it is tried again after this time. */
@@ -257,6 +259,12 @@ void store_damage(struct store *s, struct store_open_report *rep, const char *fi
 		  ...) PRINTF_LIKE(4, 5);
 void store_fail(struct store *s, int err, const char *what, const char *name);
 MUST_CHECK int store_submit(struct store *s, struct disk_req *req, void *ctx);
+
+/* What an open says where there is no file: what stands there instead is not the store's. */
+static inline bool store_is_missing(int err)
+{
+	return err == -ENOENT || err == -EISDIR || err == -ELOOP || err == -ENXIO;
+}
 
 /* files.c */
 void store_hex(const uint8_t id[16], char ret[33]);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -122,6 +123,27 @@ static void test_plain_calls(void **state)
 	assert_int_equal(disk_space(f->d, &space), 0);
 	assert_true(space.total_bytes > space.free_bytes && space.free_bytes > 0);
 	assert_int_equal(disk_close(f->d, fd), 0);
+}
+
+/* A fifo would wait for its other end. */
+static void test_what_is_no_file_is_not_opened(void **state)
+{
+	static const unsigned flags[] = { 0, DISK_CREATE, DISK_RDONLY };
+	struct fixture *f = *state;
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/fifo", f->dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	snprintf(path, sizeof(path), "%s/link", f->dir);
+	assert_int_equal(symlink("/dev/zero", path), 0);
+	assert_int_equal(disk_mkdir(f->d, "dir"), 0);
+	for (unsigned i = 0; i < ARRAY_CNT(flags); i++) {
+		assert_int_equal(disk_open(f->d, "fifo", flags[i], &fd), -ENXIO);
+		assert_int_equal(disk_open(f->d, "link", flags[i], &fd), -ELOOP);
+		assert_int_equal(disk_open(f->d, "dir", flags[i], &fd), -EISDIR);
+	}
+	assert_int_equal(disk_rmdir(f->d, "dir"), 0);
 }
 
 static void test_a_lock_keeps_others_out(void **state)
@@ -344,6 +366,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BOTH(test_plain_calls),
+		BOTH(test_what_is_no_file_is_not_opened),
 		BOTH(test_a_lock_keeps_others_out),
 		BOTH(test_a_mapping_is_the_file),
 		BOTH(test_requests),
