@@ -105,8 +105,10 @@ static bool is_torn_out(const struct plog *p, uint32_t idx, const struct want *w
 	const struct segment *seg = p->segs[idx];
 	int64_t end = idx + 1 < p->seg_cnt ? p->segs[idx + 1]->base_offset : p->next_offset;
 
-	if (w->kind == WANT_TIME || (seg->generation && !gap))
+	if (w->kind == WANT_TIME)
 		return false;
+	if (seg->generation && !gap)
+		return !h && !segment_is_described(seg);
 	if (w->kind == WANT_OFFSET)
 		return w->offset >= seg->base_offset &&
 		       (h ? h->base_offset > w->offset : end > w->offset);

@@ -189,7 +189,7 @@ static int extent_by_batch(struct segment *seg, struct batch_cache *c, uint32_t 
 	if (r < 0)
 		return r;
 	if (!r)
-		gap = s.gap || seg->generation == 0;
+		gap = s.gap || seg->generation == 0 || !segment_is_described(seg);
 	if (!r || pos < h.plain_pos) {
 		if (gap || (!seg->generation && plain <= pos))
 			return plog_set_fault(seg->plog, seg, SEGMENT_META,

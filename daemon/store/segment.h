@@ -112,6 +112,13 @@ MUST_CHECK int segment_index_flush(struct segment *seg);
 /* Forgets index and verification. */
 void segment_index_drop(struct segment *seg);
 
+/* Of a segment whose index is complete: whether its descriptions reach to the end of its values. Of
+ * a cleaned one nothing else tells that its last ones are missing. */
+static inline bool segment_is_described(const struct segment *seg)
+{
+	return seg->index.next.data_pos == seg->data_len;
+}
+
 static inline bool segment_is_verified(const struct segment *seg, uint32_t granule)
 {
 	return granule / 64 < seg->verified_cap &&

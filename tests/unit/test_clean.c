@@ -465,6 +465,39 @@ static void test_a_damaged_segment_is_left_as_it_is(void **state)
 }
 
 /* 48 keys fit: the first segment alone has more. */
+/* Its gaps may be of any size, and its last descriptions are missed all the same. */
+static void test_a_cleaned_segment_that_was_cut_is_damaged(void **state)
+{
+	struct bench *b = *state;
+	struct plog_point end;
+	struct plog_extent e;
+	const struct batch *batch;
+	uint64_t pos, next;
+	int fd;
+
+	put(b, 1, "a=1 b=1");
+	put(b, 2, "c=1");
+	put(b, 3, "d=1");
+	roll(b);
+	put(b, 4, "a=2");
+	roll(b);
+	put(b, 5, "e=1");
+	clean(b, 10);
+	check_log(b, "1:b=1 2:c=1 3:d=1 4:a=2 5:e=1");
+	assert_int_equal(plog_batch(&b->log, 3, &batch), 0);
+	pos = batch->head.meta_pos;
+	assert_int_equal(plog_offset_to_pos(&b->log, 3, &next), 0);
+	assert_int_equal(plog_point(&b->log, &end), 0);
+	assert_int_equal(disk_open(b->log.disk, path_of(0, "meta"), 0, &fd), 0);
+	assert_int_equal(disk_truncate(b->log.disk, fd, pos), 0);
+	assert_int_equal(reopen(b, &end), 0);
+	assert_int_equal(plog_batch(&b->log, 2, &batch), 0);
+	assert_int_equal(plog_batch(&b->log, 3, &batch), -EIO);
+	assert_non_null(strstr(b->log.fault, path_of(0, "meta")));
+	assert_int_equal(plog_extent(&b->log, next, 1, &e, &pos), -EIO);
+	assert_int_equal(plog_batch(&b->log, 4, &batch), 0);
+}
+
 static void test_more_keys_than_the_map_takes(void **state)
 {
 	struct bench *b = *state;
@@ -616,6 +649,7 @@ int main(void)
 		CLEAN_CASE(test_a_segment_in_which_nothing_stays_is_removed),
 		CLEAN_CASE(test_who_reads_a_segment_reads_it_to_its_end),
 		CLEAN_CASE(test_a_damaged_segment_is_left_as_it_is),
+		CLEAN_CASE(test_a_cleaned_segment_that_was_cut_is_damaged),
 		CLEAN_CASE(test_more_keys_than_the_map_takes),
 		CLEAN_CASE(test_other_names_are_left_alone),
 		CLEAN_CASE(test_what_a_stop_left_is_finished_or_forgotten),
