@@ -16,6 +16,8 @@ static void note(const char *path, int64_t res, const char *fmt, ...)
 {
 	va_list ap;
 
+	if (!trace)
+		return;
 	va_start(ap, fmt);
 	fprintf(trace, "%s ", path);
 	vfprintf(trace, fmt, ap);
@@ -184,4 +186,9 @@ void tracedisk_begin(struct disk *d, FILE *out)
 	tracing.submit = t_submit;
 	d->ops = &tracing;
 	trace = out;
+}
+
+void tracedisk_end(void)
+{
+	trace = NULL;
 }

@@ -12,5 +12,7 @@
 
 /* From now on; out is borrowed. One disk at a time; again after it was opened anew. */
 void tracedisk_begin(struct disk *d, FILE *out);
+/* No more of it, whatever a process does that takes itself for alive. */
+void tracedisk_end(void);
 
 #endif

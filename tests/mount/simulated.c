@@ -264,6 +264,7 @@ static bool next(void *ctx)
 	p->killed = is_step(p, "kill");
 	if (p->killed) {
 		simdisk_stop_after(p->m.sim, 0);
+		tracedisk_end();
 		p->m.hangs = true;
 	}
 	return false;
