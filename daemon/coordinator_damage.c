@@ -70,8 +70,6 @@ void coord_damage_key(struct coord_damage *d, struct coord_group *g, const struc
 {
 	struct lost l = { .g = g, .key = *key, .home = d->home, .from = d->from, .to = d->to };
 
-	if (key->type == GROUP_KEY_STATE)
-		group_state_lost(g->core, 1);
 	lost_put(d, &l);
 }
 
@@ -79,7 +77,6 @@ void coord_damage_any(struct coord_damage *d, struct coord_group *g)
 {
 	struct lost l = { .g = g, .is_any = true, .home = d->home, .from = d->from, .to = d->to };
 
-	group_state_lost(g->core, (uint64_t)(d->to - d->from));
 	lost_put(d, &l);
 }
 
@@ -111,11 +108,9 @@ static void consequence(struct coordinator *c, const struct lost *l, char *ret, 
 	if (l->is_any)
 		snprintf(ret, len,
 			 "what it wrote there is not known: its committed offsets are those of the "
-			 "records around, older ones perhaps; its generation is %llu",
-			 (unsigned long long)group_generation(l->g->core));
+			 "records around, older ones perhaps");
 	else if (l->key.type == GROUP_KEY_STATE)
-		snprintf(ret, len, "its members are those of an older one, its generation is %llu",
-			 (unsigned long long)group_generation(l->g->core));
+		snprintf(ret, len, "its members are those of an older record");
 	else if (l->key.type == GROUP_KEY_INTENT)
 		snprintf(ret, len,
 			 "a record of %.249s %u that was being set aside is delivered again where "

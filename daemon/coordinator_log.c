@@ -637,9 +637,10 @@ static int load_all(struct loader *l, struct be_topic *t, char *sentence)
 }
 
 /*
- * After a stop that may have lost the end of __consumer_offsets: the generations that stood there
- * were told, and a commit that names one must not meet another of its number. Each life of the
- * broker has a range of them, as its incarnation is stable before anybody is told anything.
+ * After a stop that may have lost the end of __consumer_offsets, or damage in it: the generations
+ * that stood there were told, and a commit that names one must not meet another of its number. Each
+ * life of the broker has a range of them, as its incarnation is stable before anybody is told
+ * anything.
  */
 static void raise_generation(const struct coordinator *c, struct coord_group *g)
 {
@@ -666,7 +667,7 @@ int coord_load(struct coordinator *c, bool clean, char *sentence)
 		r = drop_orphans(c, g);
 		if (!r && (!clean || l.damage.cnt))
 			r = lower_offsets(c, g);
-		if (!clean)
+		if (!clean || l.damage.cnt)
 			raise_generation(c, g);
 		coord_touch(c, g);
 	}

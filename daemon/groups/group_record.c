@@ -588,11 +588,3 @@ int group_state_load(struct group *g, const void *data, size_t len, int64_t now_
 	free(l);
 	return r;
 }
-
-void group_state_lost(struct group *g, uint64_t cnt)
-{
-	LIST_FOREACH(pos, &g->members)
-		PRE(!LIST_ENTRY(pos, struct group_member, node)->owner);
-	g->generation = MIN(g->generation + cnt, (uint64_t)INT64_MAX);
-	g->written_generation = g->generation;
-}

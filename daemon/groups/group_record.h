@@ -60,8 +60,5 @@ void group_state_encode(const struct group *g, uint32_t broker, uint64_t incarna
  * unsettled. -EBADMSG, -EPROTONOSUPPORT, -ENOMEM: g is as it was.
  */
 MUST_CHECK int group_state_load(struct group *g, const void *data, size_t len, int64_t now_ms);
-/* Up to cnt later records of its state cannot be read: the generation is above all that they may
- * have told. While nobody is connected. */
-void group_state_lost(struct group *g, uint64_t cnt);
 
 #endif

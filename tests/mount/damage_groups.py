@@ -92,7 +92,10 @@ def damaged(what, hurt, told, wanted=None):
         if wanted:
             assert_eq(wanted, got, what)
         assert ALL >= set(got.values()), got
-        assert state("g")["generation"] >= generation, what
+        with opened(group("g/topics/t"), os.O_RDONLY):
+            assert state("g")["generation"] > generation, what
+        # The stream has read nothing, and so committed nothing.
+        assert_eq(got, offsets(), what)
         lines = errors_lines(r"groups/[gh]/state: __consumer_offsets 0 is damaged from offset \d+")
         go_on(broker, got)
     verify_says(r"fault: " + LOG_DIR)
