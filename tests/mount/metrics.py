@@ -79,6 +79,19 @@ with Broker():
     assert after["topicfs_disk_free_bytes"] > after["topicfs_disk_reserve_bytes"] > 0
     for word in ("parked", "damage", "recovery", "disk_free", "reserve"):
         assert any(word in name for name in types), word
+    # Groups, whatever their names.
+    make_topic("few")
+    append("few/0", b"1\n2\n3\n")
+    for number, name in enumerate(('a"b\\c {d} é', "g")):
+        make_group(name)
+        with opened(group(f"{name}/topics/few"), os.O_RDONLY) as fd:
+            os.read(fd, 5000)
+            put(f"{name}/commit", f"few 0 {number + 1}\n")
+            values, _ = metrics()
+        label = name.replace("\\", "\\\\").replace('"', '\\"')
+        assert_eq(1, values[f'topicfs_group_members{{group="{label}"}}'])
+        assert_eq(2 - number, values[
+            f'topicfs_group_lag_records{{group="{label}",topic="few",partition="0"}}'])
     # It is not small, and read in pieces it is one text.
     with open(MNT + "/metrics", "rb", buffering=0) as f:
         assert b"".join(iter(lambda: f.read(100), b"")).endswith(b"# EOF\n")
