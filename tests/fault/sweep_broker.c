@@ -341,6 +341,10 @@ static void test_a_synced_write_that_is_refused_leaves_nothing(void **state)
 {
 	sweep_fails(&synced_writes, "synced, EIO", 120, -EIO);
 	sweep_fails(&synced_writes, "synced, ENOSPC", 40, -ENOSPC);
+	/* A description that is left for later, and then fails. */
+	sweep_seed(4);
+	sweep_fails(&synced_writes, "synced, EIO", 1000, -EIO);
+	sweep_seed(0);
 }
 
 static void test_a_failure_while_nobody_asks_is_met(void **state)

@@ -166,10 +166,18 @@ struct draw {
 	uint64_t seed, n, calls, stride;
 };
 
+static uint64_t seed_fixed;
+
+void sweep_seed(uint64_t seed)
+{
+	seed_fixed = seed;
+}
+
 static struct draw draw_begin(const struct scenario *s, const char *name, uint64_t cases,
 			      bool memory)
 {
-	struct draw d = { .seed = env_number("TOPICFS_SEED", (uint64_t)getpid()) };
+	struct draw d = { .seed = seed_fixed ? seed_fixed
+					     : env_number("TOPICFS_SEED", (uint64_t)getpid()) };
 
 	d.calls = count(s, d.seed, memory);
 	d.stride = getenv("TOPICFS_LONG") ? 1 : MAX(d.calls / cases, 1U);

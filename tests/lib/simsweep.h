@@ -149,6 +149,8 @@ struct scenario {
 void sweep_stops(const struct scenario *s, const char *name, uint64_t cases);
 /* Stops it at each of its calls, by a power loss that takes all that is not synced. */
 void sweep_losses(const struct scenario *s, const char *name);
+/* From now on they draw under this seed, one in which something was found once; 0: no more. */
+void sweep_seed(uint64_t seed);
 /* The n-th call fails with err; with -ENOMEM the n-th allocation. */
 void sweep_fails(const struct scenario *s, const char *name, uint64_t cases, int err);
 #endif
