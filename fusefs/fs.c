@@ -8,9 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A reader that is fast comes to a batch's end sooner: what is owed then is known for nothing. */
-#define VAGUE_MS 20
-
 void topic_ref(struct be_topic *t)
 {
 	if (t)
@@ -198,19 +195,16 @@ bool fs_has_more(const struct fs *fs)
 
 int64_t fs_idle(struct fs *fs)
 {
-	int64_t left;
-
-	if (list_is_empty(&fs->vague))
+	if (list_is_empty(&fs->owing))
 		return INT64_MAX;
-	left = fs->vague_ms + VAGUE_MS - fs->be.now_ms(fs->be.ctx);
-	if (left > 0 && left <= VAGUE_MS)
-		return left;
 	member_flush_all(fs);
 	return 0;
 }
 
 bool fs_step(struct fs *fs)
 {
+	if (!list_is_empty(&fs->owing) && fs->be.now_ms(fs->be.ctx) != fs->owing_ms)
+		member_flush_all(fs);
 	if (!fs_has_more(fs))
 		return false;
 	fs_wake_list(fs, &fs->again);
@@ -355,7 +349,7 @@ int fs_init(struct fs *fs, const struct backend *be, struct disk *disk)
 	list_init(&fs->changes);
 	list_init(&fs->listings);
 	list_init(&fs->again);
-	list_init(&fs->vague);
+	list_init(&fs->owing);
 	list_init(&fs->free_parked);
 	fs->born_ms = be->now_ms(be->ctx);
 	fs->scratch = malloc(SCRATCH_LEN);

@@ -229,8 +229,8 @@ struct fs {
 	struct errors *errors;
 	struct lock_table *locks;
 	struct list handles, changes, listings;
-	struct list vague; /* streams that owe the broker an offset: member.h */
-	int64_t vague_ms;  /* since when */
+	struct list owing; /* streams that have not told the broker all: member.h */
+	int64_t owing_ms;  /* since when */
 	struct list again; /* reads and opens that are not done, but gave the others a turn */
 	struct node **node_chunks;
 	uint32_t node_cnt, node_cap, node_free, node_gen;

@@ -97,8 +97,11 @@ void group_fsync(struct fs *fs, fuse_req_t req, struct handle *h)
 {
 	struct parked *p = park(fs, req, PARK_SYNC, h);
 
-	if (p)
-		group_sync_parked(fs, p);
+	if (!p)
+		return;
+	/* What was dealt with before is committed before. */
+	member_flush_all(fs);
+	group_sync_parked(fs, p);
 }
 
 void group_join_write(struct fs *fs, fuse_req_t req, struct handle *h, const char *data, size_t len)

@@ -18,7 +18,7 @@ int member_open(struct fs *fs, struct handle *h, const struct be_caller *c, stru
 	if (!h->stream)
 		return -ENOMEM;
 	h->stream->h = h;
-	list_init(&h->stream->vague);
+	list_init(&h->stream->owing);
 	return fs->be.member_open(fs->be.ctx, h->group, topic, c, h, &h->member, why);
 }
 
@@ -40,7 +40,7 @@ void member_close(struct fs *fs, struct handle *h)
 	if (s) {
 		if (h->member)
 			member_flush(fs, h);
-		list_remove(&s->vague);
+		list_remove(&s->owing);
 		lose_all(fs, s);
 		while (s->span_cnt)
 			span_drop_last(fs, s);
@@ -272,6 +272,8 @@ int member_give(struct take *t, struct give *g, int64_t off, int64_t to)
 
 int member_overtaken(struct take *t, struct give *g)
 {
+	if (t->h->stream->half == g)
+		t->h->stream->half = NULL;
 	g->next = g->part->log->start_offset;
 	g->has_pos = g->is_vague = g->has_dealt = false;
 	snprintf(t->why.text, sizeof(t->why.text),
@@ -364,16 +366,22 @@ static int serve_new(struct take *t)
 	int r;
 
 	/* Of a topic that is gone reconcile() says so, for the record that was begun too. */
-	if (s->half && !(s->half->held && s->half->part->topic->deleted))
+	if (s->half && s->half_end && !(s->half->held && s->half->part->topic->deleted))
 		return lines_half(t);
 	r = reconcile(t->fs, t->h);
 	/* What is leaving is handed over when all of it is told. */
 	for (unsigned i = 0; !r && i < s->held_cnt; i++) {
-		if (s->held[i]->leaving && s->held[i]->has_dealt)
+		if (s->held[i]->leaving && (s->held[i]->has_dealt || s->held[i]->is_late))
 			member_flush(t->fs, t->h);
 	}
 	if (!r && s->due)
 		return due(t);
+	if (!r && s->half && !s->half_end &&
+	    (s->held_cnt != 1 || s->half != s->held[0] || s->half->leaving)) {
+		r = lines_close(t);
+		if (!r && s->half)
+			return lines_half(t);
+	}
 	while (!r) {
 		r = pick(t, &g);
 		if (r == -ENOMSG)
@@ -459,6 +467,8 @@ void member_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, u
 			  .off = off };
 	int r = serve(&t);
 
+	if (r)
+		member_tell(fs, h);
 	if (r == -EAGAIN) {
 		consume_warm(fs, req, h, NULL, size, off, flags, p);
 		return;

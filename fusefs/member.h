@@ -15,14 +15,17 @@
  *
  * So all that was given is dealt with before more is given, and what is not is the last answer at
  * most. An answer ends at the end of a record, but where one is longer than the answer: the next
- * reads give the rest of it, whatever has become of the partition.
+ * reads give the rest of it, whatever has become of the partition. Answers to `cat` where one
+ * partition is held end anywhere (*open*), for the next goes on there; should it not, then what was
+ * begun is a half, too.
  *
- * To the record, but late. An answer that ends within a batch of plain lines is cut at a newline,
- * and which record that is would cost as much again as the answer: it is not asked. The give is
- * *vague* then; what was read on from there is told as far as it is known, and the rest before
- * anybody looks at the group, when the partition or the file is given up, and when the broker has
- * nothing else to do (member_flush()). So only the broker's own death loses it, and what was dealt
- * with of that batch is given again.
+ * To the record, but late. The broker is told at once what the reader has dealt with where he waits
+ * or owes a hand-over; else within the millisecond, before anybody looks at the group, when the
+ * partition or the file is given up, and when the broker has nothing else to do (member_flush()):
+ * who reads on and on would have a commit for each answer, a tenth of its cost. And where an answer
+ * ends within a batch of plain lines, it is not asked at once which record that is: the give is
+ * *vague* until then. So only the broker's own death loses it, and what was dealt with in that
+ * millisecond is given again.
  *
  * A *give* is a partition that the stream holds; after it is lost it lives on while spans name it.
  */
@@ -47,6 +50,7 @@ struct give {
 	int64_t counted; /* up to where records_out has it */
 	int64_t seek_to; /* the owner has sought: where it goes on at the next read; -1: not */
 	int64_t told;	 /* where it began, or what member_dealt() was told last */
+	bool is_late;	 /* it was not told that yet */
 	uint32_t spans;	 /* how many name it */
 };
 
@@ -62,7 +66,7 @@ struct span {
 };
 
 struct stream {
-	struct list vague; /* fs->vague: gives have_dealt */
+	struct list owing; /* fs->owing: gives are late, or have_dealt */
 	struct handle *h;
 	struct give **held; /* held_cnt, in the order of the member's shares */
 	struct be_share *shares;
@@ -74,7 +78,7 @@ struct stream {
 	bool sought;
 	int due; /* an errno for the next read, and its sentence */
 	struct be_why due_why;
-	/* lines: a record that is given in parts; NULL: none */
+	/* lines: a record that is given in parts, or may be (half_end 0); NULL: none */
 	struct give *half;
 	int64_t half_off;
 	uint64_t half_pos, half_end;
@@ -95,7 +99,9 @@ MUST_CHECK int member_open(struct fs *fs, struct handle *h, const struct be_call
 			   struct be_why *why);
 /* Leaves, also of a `join`. Harmless where nothing was joined. */
 void member_close(struct fs *fs, struct handle *h);
-/* Tells the broker to the record what has been dealt with. */
+/* Tells the broker what has been dealt with as far as it is known. */
+void member_tell(struct fs *fs, struct handle *h);
+/* The same, to the record. */
 void member_flush(struct fs *fs, struct handle *h);
 void member_flush_all(struct fs *fs);
 /* One READ of a stream; answers or parks. */
@@ -142,6 +148,9 @@ int member_overtaken(struct take *t, struct give *g);
 /* member_lines.c: as member_window.c */
 MUST_CHECK int lines_give(struct take *t, struct give *g);
 MUST_CHECK int lines_half(struct take *t);
+/* Learns which record the last answer ended in, where that is not known: it is a half then, or
+ * there is none. Its partition is not the next, or not the member's any more. */
+MUST_CHECK int lines_close(struct take *t);
 MUST_CHECK int lines_old(struct take *t);
 
 /* member_window.c: json and msg */

@@ -14,6 +14,12 @@
 /* So much of a long answer's end is looked at for a newline. */
 #define PEEK_LEN (4 * KIB)
 
+/* What `cat` and its like ask for. Such an answer may end within a record: answers that begin and
+ * end with pages are copied faster, and there are fewer of them. Of longer ones there are few
+ * anyhow. */
+#define OPEN_LEN_MIN (128 * KIB)
+#define OPEN_LEN_MAX (256 * KIB)
+
 /* An answer to be: what is gathered, and which records it is. */
 struct piece {
 	struct answer a;
@@ -27,6 +33,7 @@ struct piece {
 	uint64_t half_end;  /* is_half: of the record */
 	bool is_half, is_copied;
 	bool is_vague; /* the record at `end` is `to` or a later one */
+	bool is_open;  /* and `end` may be within it */
 };
 
 static int fault(struct take *t, const struct give *g, int r)
@@ -206,6 +213,15 @@ static int cut_lines(struct take *t, struct piece *pc, const struct plog_cut *c)
 	return 0;
 }
 
+/* Whether the answer may end anywhere: the next one goes on there, since it can be of no other
+ * partition. */
+static bool may_be_open(struct take *t, const struct piece *pc)
+{
+	return pc->a.len == t->size && t->size >= OPEN_LEN_MIN && t->size <= OPEN_LEN_MAX &&
+	       !is_exact(t->h) && t->h->stream->held_cnt == 1 &&
+	       pc->pos + pc->a.len < pc->log->end_pos;
+}
+
 /* Cuts what was gathered at the end of a record. */
 static int cut(struct take *t, struct piece *pc)
 {
@@ -213,6 +229,12 @@ static int cut(struct take *t, struct piece *pc)
 	struct plog_cut c;
 	int r;
 
+	if (may_be_open(t, pc)) {
+		pc->to = pc->off;
+		pc->given = pc->log->next_offset;
+		pc->is_vague = pc->is_open = true;
+		return 0;
+	}
 	if (end == pc->limit_pos) {
 		pc->given = pc->to = pc->limit_off;
 		return 0;
@@ -295,14 +317,64 @@ int lines_give(struct take *t, struct give *g)
 	g->next = pc.to;
 	g->pos = pc.end;
 	g->is_vague = pc.is_vague;
+	s->half = pc.is_half || pc.is_open ? g : NULL;
+	s->half_end = 0;
 	if (pc.is_half) {
-		s->half = g;
 		s->half_off = pc.off;
 		s->half_pos = pc.end;
 		g->pos = s->half_end = pc.half_end;
 	}
 	reply(t, &pc.a, pc.is_copied);
 	return 0;
+}
+
+/* The rest of the record that was begun is not to be had any more. */
+static int half_is_gone(struct take *t)
+{
+	struct give *g = t->h->stream->half;
+
+	t->h->stream->half = NULL;
+	give_unref(t->fs, t->h->stream, g);
+	snprintf(t->why.text, sizeof(t->why.text), "the rest of the record that was begun is gone");
+	return -ESTALE;
+}
+
+int lines_close(struct take *t)
+{
+	struct stream *s = t->h->stream;
+	struct give *g = s->half;
+	struct plog *log = g->part->log;
+	const struct batch *b;
+	uint64_t begin, end;
+	int64_t off, i;
+	int r = log ? plog_pos_to_offset(log, g->pos, &off) : -ESTALE;
+
+	if (!r)
+		r = plog_batch(log, off, &b);
+	if (r == -ENODATA || r == -ESTALE)
+		return half_is_gone(t);
+	if (r)
+		return fault(t, g, r);
+	i = MAX(off - b->head.base_offset, 0);
+	begin = b->head.plain_pos + b->value_pos[i];
+	end = b->head.plain_pos + b->value_pos[i + 1];
+	off = b->head.base_offset + i;
+	g->is_vague = false;
+	g->next = off;
+	s->half = NULL;
+	if (begin < g->pos) {
+		s->half = g;
+		s->half_off = off;
+		s->half_pos = g->pos;
+		g->pos = s->half_end = end;
+		g->next = off + 1;
+	}
+	/* It is known now how much was given, or is to be in any case. */
+	if (g->held)
+		r = t->fs->be.member_given(t->fs->be.ctx, t->h->member, g->part, g->next, &t->why);
+	if (!s->half)
+		give_unref(t->fs, s, g);
+	return r;
 }
 
 int lines_half(struct take *t)
@@ -320,13 +392,8 @@ int lines_half(struct take *t)
 		r = prepare(t, &pc.a, pc.log, pc.end, &pc.is_copied);
 	if (!r)
 		r = span_reserve(s, pc.a.cnt);
-	if (r == -ENXIO || r == -ENODATA || r == -ESTALE) {
-		s->half = NULL;
-		give_unref(t->fs, s, g);
-		snprintf(t->why.text, sizeof(t->why.text),
-			 "the rest of the record that was begun is gone");
-		return -ESTALE;
-	}
+	if (r == -ENXIO || r == -ENODATA || r == -ESTALE)
+		return half_is_gone(t);
 	if (r)
 		return fault(t, g, r);
 	/* Only with its last byte the record is given. */

