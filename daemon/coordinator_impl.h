@@ -205,10 +205,13 @@ void access_on_topic(struct coordinator *c, struct coord_group *g, const struct 
 void coord_members_backend(struct backend *ret);
 void coord_on_events(struct coordinator *c, struct coord_group *g);
 void member_free(struct be_member *m);
-/* The caller's member of this group: by its process. NULL: none. */
-struct be_member *coord_member_of(struct coord_group *g, int32_t tgid);
-/* The same, and else the one that it opened `join` for. */
-struct be_member *coord_own_member(struct coord_group *g, int32_t tgid);
+/* The stream of the caller's process. Of several the one that holds p, where p is not NULL and one
+ * does. NULL: none. */
+struct be_member *coord_member_of(struct coord_group *g, int32_t tgid,
+				  const struct be_partition *p);
+/* The same, where what it opened `join` for counts, too. */
+struct be_member *coord_own_member(struct coord_group *g, int32_t tgid,
+				   const struct be_partition *p);
 
 /* coordinator_offset.c */
 void coord_offsets_backend(struct backend *ret);

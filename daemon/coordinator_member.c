@@ -396,10 +396,25 @@ void coord_on_events(struct coordinator *c, struct coord_group *g)
 	}
 }
 
-struct be_member *coord_member_of(struct coord_group *g, int32_t tgid)
+/* Of the members of a process, which may be several, the one that holds the partition. */
+static struct be_member *holder_of(const struct coord_group *g, int32_t tgid,
+				   const struct be_partition *p)
 {
-	struct be_member *opened = NULL;
+	struct group_member_view v;
+	struct be_member *m;
 
+	if (!p || !group_member_get(g->core, group_holder(g->core, p->topic->id, p->number), &v))
+		return NULL;
+	m = v.owner;
+	return m && (m->last_tgid == tgid || m->opened_tgid == tgid) ? m : NULL;
+}
+
+struct be_member *coord_member_of(struct coord_group *g, int32_t tgid, const struct be_partition *p)
+{
+	struct be_member *opened = NULL, *holder = holder_of(g, tgid, p);
+
+	if (holder && holder->is_stream)
+		return holder;
 	LIST_FOREACH(pos, &g->members) {
 		struct be_member *m = LIST_ENTRY(pos, struct be_member, link);
 
@@ -411,12 +426,15 @@ struct be_member *coord_member_of(struct coord_group *g, int32_t tgid)
 	return opened;
 }
 
-struct be_member *coord_own_member(struct coord_group *g, int32_t tgid)
+struct be_member *coord_own_member(struct coord_group *g, int32_t tgid,
+				   const struct be_partition *p)
 {
-	struct be_member *stream = coord_member_of(g, tgid);
+	struct be_member *own = holder_of(g, tgid, p);
 
-	if (stream)
-		return stream;
+	if (!own)
+		own = coord_member_of(g, tgid, NULL);
+	if (own)
+		return own;
 	LIST_FOREACH(pos, &g->members) {
 		struct be_member *m = LIST_ENTRY(pos, struct be_member, link);
 

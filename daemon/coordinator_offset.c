@@ -121,9 +121,8 @@ static int check_end(const struct be_partition *p, int64_t offset, struct be_why
 }
 
 /* Who the caller is to the group, where the line has no words. */
-static struct group_who who_of(const struct coord_group *g, struct be_member *m)
+static struct group_who who_of(const struct be_member *m)
 {
-	(void)g;
 	if (!m)
 		return (struct group_who){ .kind = GROUP_BY_OTHER };
 	if (m->slot == GROUP_NONE)
@@ -131,10 +130,11 @@ static struct group_who who_of(const struct coord_group *g, struct be_member *m)
 	return (struct group_who){ .kind = GROUP_BY_MEMBER, .slot = m->slot };
 }
 
-static int put_commit(struct coordinator *c, struct coord_group *g, struct be_member *self,
+/* caller is NULL where it does not matter that it may be a member. */
+static int put_commit(struct coordinator *c, struct coord_group *g, const struct be_caller *caller,
 		      const struct commit_line *l, struct pending *p, struct be_why *why)
 {
-	struct group_who who = who_of(g, self);
+	struct group_who who = { .kind = GROUP_BY_OTHER };
 	char sentence[GROUP_SENTENCE_LEN] = "";
 	struct be_partition *part;
 	int r = find_partition(c, l->topic, l->partition, &part, why);
@@ -145,6 +145,8 @@ static int put_commit(struct coordinator *c, struct coord_group *g, struct be_me
 		who = (struct group_who){ .kind = GROUP_BY_WORDS,
 					  .member_id = l->member,
 					  .generation = l->generation };
+	else if (caller)
+		who = who_of(coord_member_of(g, caller->tgid, part));
 	r = check_end(part, l->offset, why);
 	if (r)
 		return r;
@@ -172,8 +174,9 @@ static int store_pending(struct coordinator *c, struct coord_group *g, struct pe
 	return 0;
 }
 
-static int write_commit(struct coordinator *c, struct coord_group *g, struct be_member *self,
-			const char *text, size_t len, struct be_why *why)
+static int write_commit(struct coordinator *c, struct coord_group *g,
+			const struct be_caller *caller, const char *text, size_t len,
+			struct be_why *why)
 {
 	char sentence[REQUEST_SENTENCE_LEN] = "";
 	struct request_lines lines;
@@ -183,7 +186,7 @@ static int write_commit(struct coordinator *c, struct coord_group *g, struct be_
 
 	request_lines_init(&lines, text, len);
 	while ((r = commit_line_next(&lines, &l, sentence)) > 0) {
-		r = put_commit(c, g, self, &l, &p, why);
+		r = put_commit(c, g, caller, &l, &p, why);
 		if (r)
 			break;
 	}
@@ -233,14 +236,28 @@ static int put_seek(struct coordinator *c, struct coord_group *g, struct be_topi
 	return r ? r : pending_put(c, g, p, part, off, NULL);
 }
 
-static int seek_line(struct coordinator *c, struct coord_group *g, struct be_member *self,
+static int check_seek(struct coord_group *g, int32_t tgid, const struct be_partition *part,
+		      struct be_why *why)
+{
+	struct group_who who = who_of(coord_own_member(g, tgid, part));
+	int r = group_check_seek(g->core, &who, part->topic->id, part->number);
+
+	if (r)
+		snprintf(why->text, sizeof(why->text),
+			 "the group has members (%u): only the one that holds a partition seeks in "
+			 "it",
+			 group_member_cnt(g->core));
+	return r;
+}
+
+static int seek_line(struct coordinator *c, struct coord_group *g, int32_t tgid,
 		     const struct seek_line *l, struct pending *p, struct be_why *why)
 {
-	struct group_who who = who_of(g, self);
+	uint32_t from = l->has_partition ? l->partition : 0, to;
 	struct be_partition *part;
 	struct position pos;
 	struct be_topic *t;
-	int r = find_partition(c, l->topic, l->has_partition ? l->partition : 0, &part, why);
+	int r = find_partition(c, l->topic, from, &part, why);
 
 	if (r)
 		return r;
@@ -251,23 +268,29 @@ static int seek_line(struct coordinator *c, struct coord_group *g, struct be_mem
 			 (int)MIN(l->position_len, 64U), l->position);
 		return -EINVAL;
 	}
-	r = group_check_seek(g->core, &who, t->id, l->has_partition ? l->partition : UINT32_MAX);
-	if (r) {
-		snprintf(why->text, sizeof(why->text),
-			 "the group has members (%u): only the one that holds a partition seeks in "
-			 "it",
-			 group_member_cnt(g->core));
-		return r;
-	}
-	if (l->has_partition)
-		return put_seek(c, g, t, l->partition, &pos, p, why);
-	for (uint32_t i = 0; !r && i < t->part_cnt; i++)
+	to = l->has_partition ? from + 1 : t->part_cnt;
+	for (uint32_t i = from; !r && i < to; i++)
+		r = check_seek(g, tgid, t->parts[i], why);
+	for (uint32_t i = from; !r && i < to; i++)
 		r = put_seek(c, g, t, i, &pos, p, why);
 	return r;
 }
 
-static int write_seek(struct coordinator *c, struct coord_group *g, struct be_member *self,
-		      const char *text, size_t len, struct be_why *why)
+/* What its holder was given of it is void. */
+static void tell_seek(struct coordinator *c, struct coord_group *g, int32_t tgid,
+		      struct be_partition *part, int64_t off)
+{
+	struct be_member *m = coord_own_member(g, tgid, part);
+
+	if (!m || m->slot == GROUP_NONE)
+		return;
+	group_on_seek(g->core, m->slot, part->topic->id, part->number);
+	if (m->is_stream)
+		fs_on_member_seek(c->b->fs, m->owner, part, off);
+}
+
+static int write_seek(struct coordinator *c, struct coord_group *g, int32_t tgid, const char *text,
+		      size_t len, struct be_why *why)
 {
 	char sentence[REQUEST_SENTENCE_LEN] = "";
 	struct request_lines lines;
@@ -277,7 +300,7 @@ static int write_seek(struct coordinator *c, struct coord_group *g, struct be_me
 
 	request_lines_init(&lines, text, len);
 	while ((r = seek_line_next(&lines, &l, sentence)) > 0) {
-		r = seek_line(c, g, self, &l, &p, why);
+		r = seek_line(c, g, tgid, &l, &p, why);
 		if (r)
 			break;
 	}
@@ -285,13 +308,8 @@ static int write_seek(struct coordinator *c, struct coord_group *g, struct be_me
 		snprintf(why->text, sizeof(why->text), "%s", sentence);
 	if (!r)
 		r = store_pending(c, g, &p, why);
-	for (uint32_t i = 0; !r && i < p.cnt; i++) {
-		if (!self || self->slot == GROUP_NONE)
-			break;
-		group_on_seek(g->core, self->slot, p.parts[i]->topic->id, p.parts[i]->number);
-		if (self->is_stream)
-			fs_on_member_seek(c->b->fs, self->owner, p.parts[i], p.offsets[i].offset);
-	}
+	for (uint32_t i = 0; !r && i < p.cnt; i++)
+		tell_seek(c, g, tgid, p.parts[i], p.offsets[i].offset);
 	pending_fini(&p);
 	return r;
 }
@@ -299,12 +317,12 @@ static int write_seek(struct coordinator *c, struct coord_group *g, struct be_me
 /* ---- reject ---- */
 
 /* Everything that can be said before the first letter is written. */
-static int check_reject(struct coordinator *c, struct coord_group *g, struct be_member *self,
+static int check_reject(struct coordinator *c, struct coord_group *g,
 			const struct be_caller *caller, const struct reject_line *l,
 			struct be_partition **ret, struct be_why *why)
 {
 	const struct group_offset *o;
-	struct group_who who = who_of(g, self);
+	struct group_who who;
 	char sentence[GROUP_SENTENCE_LEN] = "";
 	int r = find_partition(c, l->topic, l->partition, ret, why);
 
@@ -326,6 +344,7 @@ static int check_reject(struct coordinator *c, struct coord_group *g, struct be_
 			 "the record has been dealt with: %lld is committed", (long long)o->offset);
 		return -ESTALE;
 	}
+	who = who_of(coord_member_of(g, caller->tgid, *ret));
 	r = group_check_commit(g->core, &who, (*ret)->topic->id, l->partition, l->offset + 1,
 			       sentence);
 	if (r)
@@ -336,7 +355,7 @@ static int check_reject(struct coordinator *c, struct coord_group *g, struct be_
 /*
  * One line a write: several letters are several steps, and a write is applied whole or not at all.
  */
-static int write_reject(struct coordinator *c, struct coord_group *g, struct be_member *self,
+static int write_reject(struct coordinator *c, struct coord_group *g,
 			const struct be_caller *caller, const char *text, size_t len,
 			uint64_t token, struct be_why *why)
 {
@@ -360,7 +379,7 @@ static int write_reject(struct coordinator *c, struct coord_group *g, struct be_
 		snprintf(why->text, sizeof(why->text), "%s", sentence);
 		return r;
 	}
-	r = check_reject(c, g, self, caller, &l, &p, why);
+	r = check_reject(c, g, caller, &l, &p, why);
 	if (!r && letter_is_under_way(c, g, p))
 		r = -EAGAIN;
 	if (!r)
@@ -383,7 +402,6 @@ int coord_write(void *ctx, struct be_group *bg, enum be_group_file file,
 {
 	struct coordinator *c = coordinator_of(ctx);
 	struct coord_group *g = coord_group_of(bg);
-	struct be_member *self;
 	int r;
 
 	if (bg->deleted) {
@@ -396,16 +414,15 @@ int coord_write(void *ctx, struct be_group *bg, enum be_group_file file,
 			 log_errno_name(r));
 		return r;
 	}
-	self = coord_member_of(g, caller->tgid);
 	switch (file) {
 	case BE_GROUP_COMMIT:
-		return write_commit(c, g, self, text, len, why);
+		return write_commit(c, g, caller, text, len, why);
 	case BE_GROUP_OFFSET:
 		return write_offset(c, g, t, partition, text, len, why);
 	case BE_GROUP_SEEK:
-		return write_seek(c, g, coord_own_member(g, caller->tgid), text, len, why);
+		return write_seek(c, g, caller->tgid, text, len, why);
 	case BE_GROUP_REJECT:
-		return write_reject(c, g, self, caller, text, len, token, why);
+		return write_reject(c, g, caller, text, len, token, why);
 	}
 	return -EINVAL;
 }

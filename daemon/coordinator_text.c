@@ -317,7 +317,7 @@ static int member_text(void *ctx, struct be_group *bg, const char *id,
 		if (!group_member_find(g->core, id, &v))
 			return -ENOENT;
 	} else {
-		self = coord_own_member(g, caller->tgid);
+		self = coord_own_member(g, caller->tgid, NULL);
 		if (!self || self->slot == GROUP_NONE || !group_member_get(g->core, self->slot, &v))
 			return -ENOENT;
 	}

@@ -193,6 +193,8 @@ uint32_t group_shares(const struct group *g, uint32_t slot, struct group_share *
 /* Whether slot holds that share (also while it leaves). *ret may be NULL. */
 bool group_holds(const struct group *g, uint32_t slot, const uint8_t topic_id[16],
 		 uint32_t partition, struct group_share *ret);
+/* The slot of whom group_holds() is true for, or GROUP_NONE. */
+uint32_t group_holder(const struct group *g, const uint8_t topic_id[16], uint32_t partition);
 /* Records up to `off` (exclusive) were given to it, or fewer than was said before. The share must
  * be held and not leaving, but a record half given is finished also then. Of a share that it does
  * not hold: the process stops. */
@@ -341,7 +343,7 @@ MUST_CHECK int group_check_commit(const struct group *g, const struct group_who 
 				  char *ret_sentence);
 /*
  * Whether who may seek: 0; -EBUSY where the group has members and who is not the member that holds
- * the partition. partition UINT32_MAX: every partition of the topic.
+ * the partition.
  */
 MUST_CHECK int group_check_seek(const struct group *g, const struct group_who *who,
 				const uint8_t topic_id[16], uint32_t partition);

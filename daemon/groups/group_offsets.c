@@ -231,22 +231,9 @@ static uint32_t slot_of(const struct group *g, const struct group_who *who)
 int group_check_seek(const struct group *g, const struct group_who *who, const uint8_t topic_id[16],
 		     uint32_t partition)
 {
-	const struct group_place *at =
-		group_table_find(&g->topic_ids, topic_id, GROUP_NO_PARTITION);
-	uint32_t slot = slot_of(g, who), end = partition + 1;
-
-	if (!g->member_cnt)
+	if (!g->member_cnt || group_holds(g, slot_of(g, who), topic_id, partition, NULL))
 		return 0;
-	if (!at)
-		return -EBUSY;
-	if (partition == GROUP_NO_PARTITION) {
-		partition = 0;
-		end = LIST_ENTRY(at, struct group_topic, place)->part_cnt;
-	}
-	for (; partition < end; partition++)
-		if (!group_holds(g, slot, topic_id, partition, NULL))
-			return -EBUSY;
-	return 0;
+	return -EBUSY;
 }
 
 /* ---- Deliveries ---- */

@@ -246,20 +246,25 @@ void group_topics_free(struct group *g)
 
 /* ---- What members hold ---- */
 
-/* The share, where this slot holds it and has been told so. */
-static struct group_part *held(const struct group *g, uint32_t slot, const uint8_t topic_id[16],
+/* The share, where its holder has been told so. */
+static struct group_part *told(const struct group *g, const uint8_t topic_id[16],
 			       uint32_t partition)
 {
 	const struct group_place *at =
 		group_table_find(&g->topic_ids, topic_id, GROUP_NO_PARTITION);
-	struct group_part *p;
+	struct group_topic *t = at ? LIST_ENTRY(at, struct group_topic, place) : NULL;
+	struct group_part *p = t && partition < t->part_cnt ? &t->parts[partition] : NULL;
 
-	if (!at || !group_slot(g, slot))
-		return NULL;
-	p = partition < LIST_ENTRY(at, struct group_topic, place)->part_cnt
-		    ? &LIST_ENTRY(at, struct group_topic, place)->parts[partition]
-		    : NULL;
-	return p && p->holder == slot && p->held_gen <= g->written_generation ? p : NULL;
+	return p && p->held_gen <= g->written_generation ? p : NULL;
+}
+
+/* The share, where this slot holds it and has been told so. */
+static struct group_part *held(const struct group *g, uint32_t slot, const uint8_t topic_id[16],
+			       uint32_t partition)
+{
+	struct group_part *p = group_slot(g, slot) ? told(g, topic_id, partition) : NULL;
+
+	return p && p->holder == slot ? p : NULL;
 }
 
 static void show(const struct group_part *p, struct group_share *ret)
@@ -303,6 +308,13 @@ bool group_holds(const struct group *g, uint32_t slot, const uint8_t topic_id[16
 	if (p && ret)
 		show(p, ret);
 	return p;
+}
+
+uint32_t group_holder(const struct group *g, const uint8_t topic_id[16], uint32_t partition)
+{
+	const struct group_part *p = told(g, topic_id, partition);
+
+	return p && group_slot(g, p->holder) ? p->holder : GROUP_NONE;
 }
 
 /* What was given and dealt with is that now; a share that leaves may be ready for it. */
