@@ -312,6 +312,13 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t le
 		fuse_reply_err(req, ENOTCONN);
 	else if (is_control(h->kind) && is_gone(h))
 		fs_refuse_handle(req, -ESTALE, h, "%s", gone_text(h->group));
+	else if (is_control(h->kind) && len > ATOMIC_WRITE_MAX)
+		/* The first piece of a longer one is longer than that, too: none of it is applied.
+		 */
+		fs_refuse_handle(req, -EMSGSIZE, h,
+				 "one write to a control file stands alone, and has at most %u "
+				 "bytes: the kernel splits longer ones",
+				 ATOMIC_WRITE_MAX);
 	else if (h->kind == NODE_JOIN)
 		group_join_write(fs_of(req), req, h, data, len);
 	else if (group_is_control(h->kind))
