@@ -584,6 +584,19 @@ void produce_write(struct fs *fs, fuse_req_t req, struct handle *h, const char *
 		fuse_reply_write(req, len);
 }
 
+/* Whether the kept tail, as it is, would be a record. */
+static int check_json_tail(struct fs *fs, struct handle *h, struct be_why *why)
+{
+	struct batch_of b;
+	int r = batch_init(&b, 1, true);
+
+	if (r)
+		return r;
+	r = decode_json(fs, h, (const char *)h->tail.data, h->tail.len, 1, &b, why);
+	batch_fini(&b);
+	return r;
+}
+
 int produce_check(struct fs *fs, struct handle *h, struct be_why *why)
 {
 	struct be_partition *p;
@@ -595,6 +608,9 @@ int produce_check(struct fs *fs, struct handle *h, struct be_why *why)
 		snprintf(why->text, sizeof(why->text), "the topic was deleted");
 		return -ESTALE;
 	}
+	r = h->view.format == VIEW_JSON ? check_json_tail(fs, h, why) : 0;
+	if (r)
+		return r;
 	p = open_part(fs, h, h->part ? h->part->number : 0, why, &r);
 	return p ? fs->be.check_append(fs->be.ctx, p, why) : r;
 }

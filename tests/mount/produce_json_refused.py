@@ -49,12 +49,22 @@ with Broker():
     assert_errno("EINVAL", append, "t/0.json", b'{"value":"x","timestamp":99999999999999}\n')
     assert_eq(b"", read("t/0"))
 
-    # What is refused at fsync or at the last close is told there.
-    with opened(topic("t/0.json"), os.O_WRONLY) as fd:
-        os.write(fd, b'{"value":')
-        assert_errno("EINVAL", os.fsync, fd)
-        os.write(fd, b'"kept"}\n')
-        assert_eq(b"kept\n", read("t/0"), "after a refusal the kept tail stays")
-        os.write(fd, b"never complete")
-    assert_eq(b"kept\n", read("t/0"))
+    # What is refused at fsync or at the last close is told there. Each close tells what the tail
+    # would meet now, and ends nothing.
+    fd = os.open(topic("t/0.json"), os.O_WRONLY)
+    os.write(fd, b'{"value":')
+    assert_errno("EINVAL", os.fsync, fd)
+    os.write(fd, b'"kept"}\n')
+    assert_eq(b"kept\n", read("t/0"), "after a refusal the kept tail stays")
+    os.write(fd, b'{"value":"bet')
+    assert_errno("EINVAL", os.close, os.dup(fd))
+    os.write(fd, b'ter"}')
+    os.close(os.dup(fd))
+    os.write(fd, b"\n")
+    os.close(os.dup(fd))
+    os.write(fd, b"never complete")
+    assert_errno("EINVAL", os.close, fd)
+    assert_eq(b"kept\nbetter\n", read("t/0"))
+    status, _ = run("""printf '{"valeu":"x"}' | tee -a t/0.json""", status=None)
+    assert_eq((1, b"kept\nbetter\n"), (status, read("t/0")), "a program notices")
     assert_errors_line(r" EINVAL uid=\d+ pid=\d+ topics/t/0\.json: .")
