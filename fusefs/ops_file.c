@@ -64,6 +64,10 @@ static int check_open(const struct where *w, int flags, const char **ret_why)
 		*ret_why = "a position is for reading: append to the name without @";
 		return -EPERM;
 	}
+	if (writes && (w->kind == NODE_DATA || w->kind == NODE_KEY) && w->topic->internal) {
+		*ret_why = "the broker keeps its own state in this topic: nobody else writes to it";
+		return -EPERM;
+	}
 	if (writes && w->kind == NODE_STREAM) {
 		*ret_why = "a group's stream is for reading: records are appended to the topic";
 		return -EPERM;
