@@ -293,7 +293,7 @@ static int cluster_control(void *ctx, const struct be_caller *c, const char *tex
 	return -EINVAL;
 }
 
-static int check_append(void *ctx, struct be_partition *p, struct be_why *why)
+int broker_check_append(void *ctx, struct be_partition *p, struct be_why *why)
 {
 	struct broker *b = ctx;
 	int r;
@@ -364,7 +364,7 @@ static int append_lines(void *ctx, struct be_partition *p, const struct iovec *i
 {
 	struct broker *b = ctx;
 	uint64_t start = ticks();
-	int r = check_append(ctx, p, why);
+	int r = broker_check_append(ctx, p, why);
 
 	if (!r)
 		r = store_append_lines(b->store, p->log, stamp(b), iov, iov_cnt, len, cnt, late,
@@ -379,7 +379,7 @@ static int append_records(void *ctx, struct be_partition *p, const struct record
 {
 	struct broker *b = ctx;
 	uint64_t start = ticks();
-	int r = check_append(ctx, p, why);
+	int r = broker_check_append(ctx, p, why);
 
 	if (!r)
 		r = store_append_records(b->store, p->log, stamp(b), recs, cnt, NULL, ret);
@@ -453,7 +453,7 @@ void broker_backend(struct broker *b, struct backend *ret)
 				 .topic_perm = topic_set_perm,
 				 .cluster_control = cluster_control,
 				 .open_log = broker_open_log,
-				 .check_append = check_append,
+				 .check_append = broker_check_append,
 				 .append_lines = append_lines,
 				 .append_records = append_records,
 				 .fsync = do_fsync,

@@ -107,6 +107,8 @@ void histogram_put(struct histogram *h, int64_t us);
 /* Checks and appends a command to the metadata log: as metalog_propose(), at the round's time. */
 MUST_CHECK int broker_propose(struct broker *b, struct metadata_cmd *cmd, uint64_t token,
 			      struct be_why *why);
+/* As backend.check_append. */
+MUST_CHECK int broker_check_append(void *ctx, struct be_partition *p, struct be_why *why);
 /* As backend.topic_create. */
 MUST_CHECK int broker_topic_create(void *ctx, const char *name, const struct be_caller *c,
 				   uint32_t mode, uint64_t token, struct be_why *why);

@@ -416,6 +416,7 @@ int letter_begin(struct coordinator *c, struct coord_group *g, struct be_partiti
 {
 	struct be_topic *to = NULL;
 	struct record rec;
+	uint32_t to_part;
 	struct letter *l;
 	int r = letter_topic(c, g, &to, why);
 
@@ -427,12 +428,16 @@ int letter_begin(struct coordinator *c, struct coord_group *g, struct be_partiti
 		r = find_record(p, off, &rec);
 	if (r)
 		return r;
+	to_part = partition_for(to, &rec, p->number);
+	/* A copy of a record is no record of the broker's own: the reserve is not for it. */
+	r = broker_check_append(c->b, to->parts[to_part], why);
+	if (r)
+		return r;
 	l = letter_new(c, g, p->topic, p->number, to, reason, reason_len);
 	if (!l)
 		return -ENOMEM;
 	l->token = token;
-	l->intent = (struct group_intent){ .offset = off,
-					   .dlq_partition = partition_for(to, &rec, p->number) };
+	l->intent = (struct group_intent){ .offset = off, .dlq_partition = to_part };
 	memcpy(l->intent.dlq_topic_id, to->id, 16);
 	r = write_intent(c, l, why);
 	return r ? r : -EINPROGRESS;
