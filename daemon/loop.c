@@ -80,11 +80,15 @@ static void notify_manager(const char *state)
 
 static int open_signals(void)
 {
+	struct sigaction hup;
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	/* Its terminal was closed; nohup says that this does not concern it. */
+	if (!sigaction(SIGHUP, NULL, &hup) && hup.sa_handler != SIG_IGN)
+		sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) ||
 	    sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL))
 		return -errno;

@@ -46,3 +46,12 @@ with Broker() as broker:
     inside.wait()
     broker.start()
     assert_eq(b"one\ntwo\nrest\n", read("t/0"))
+    # A terminal that is closed ends it as well; under nohup it does not.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    broker.restart()
+    append("t/1", b"kept")
+    broker.stop(signal.SIGHUP)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    broker.start()
+    os.kill(broker.pid, signal.SIGHUP)
+    assert_eq(b"half\nkept\n", read("t/1"))
