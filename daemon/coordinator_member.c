@@ -396,6 +396,13 @@ void coord_on_events(struct coordinator *c, struct coord_group *g)
 	}
 }
 
+/* Processes of other pid namespaces than the broker's, which all have the number 0, are not told
+ * apart: none of them is a member, or all of them were. */
+static bool is_of(const struct be_member *m, int32_t tgid)
+{
+	return tgid && (m->last_tgid == tgid || m->opened_tgid == tgid);
+}
+
 /* Of the members of a process, which may be several, the one that holds the partition. */
 static struct be_member *holder_of(const struct coord_group *g, int32_t tgid,
 				   const struct be_partition *p)
@@ -406,7 +413,7 @@ static struct be_member *holder_of(const struct coord_group *g, int32_t tgid,
 	if (!p || !group_member_get(g->core, group_holder(g->core, p->topic->id, p->number), &v))
 		return NULL;
 	m = v.owner;
-	return m && (m->last_tgid == tgid || m->opened_tgid == tgid) ? m : NULL;
+	return m && is_of(m, tgid) ? m : NULL;
 }
 
 struct be_member *coord_member_of(struct coord_group *g, int32_t tgid, const struct be_partition *p)
@@ -418,10 +425,11 @@ struct be_member *coord_member_of(struct coord_group *g, int32_t tgid, const str
 	LIST_FOREACH(pos, &g->members) {
 		struct be_member *m = LIST_ENTRY(pos, struct be_member, link);
 
-		if (m->is_stream && m->last_tgid == tgid)
+		if (!m->is_stream || !is_of(m, tgid))
+			continue;
+		if (m->last_tgid == tgid)
 			return m;
-		if (m->is_stream && m->opened_tgid == tgid)
-			opened = m;
+		opened = m;
 	}
 	return opened;
 }
@@ -438,7 +446,7 @@ struct be_member *coord_own_member(struct coord_group *g, int32_t tgid,
 	LIST_FOREACH(pos, &g->members) {
 		struct be_member *m = LIST_ENTRY(pos, struct be_member, link);
 
-		if (m->last_tgid == tgid || m->opened_tgid == tgid)
+		if (is_of(m, tgid))
 			return m;
 	}
 	return NULL;
