@@ -219,7 +219,7 @@ static bool take_broker_options(struct parse *p, int argc, char **argv,
 {
 	int option;
 
-	while ((option = getopt_long(argc, argv, "+:", broker_table, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, ":", broker_table, NULL)) != -1) {
 		if (option == '?' || option == ':') {
 			refuse_option(p, option, argv);
 			return false;
@@ -264,7 +264,7 @@ static const struct option help_table[] = {
 static void parse_path(struct parse *p, int argc, char **argv, const char *what,
 		       enum command command)
 {
-	int option = getopt_long(argc, argv, "+:", help_table, NULL);
+	int option = getopt_long(argc, argv, ":", help_table, NULL);
 
 	if (option != -1) {
 		refuse_option(p, option, argv);
@@ -308,7 +308,7 @@ static void parse_top(struct parse *p, int argc, char **argv)
 	int option;
 
 	*t = (struct top_options){ .interval_ms = TOP_INTERVAL_MS };
-	while ((option = getopt_long(argc, argv, "+:", top_table, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, ":", top_table, NULL)) != -1) {
 		if (option == '?' || option == ':') {
 			refuse_option(p, option, argv);
 			return;
@@ -401,11 +401,14 @@ static bool wants_help(int argc, char **argv, const struct subcommand *c)
 	bool found = false;
 	int option;
 
-	if (c->parse == parse_bench)
-		return argc > 1 && !strcmp(argv[1], "--help");
+	if (c->parse == parse_bench) {
+		for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+			found |= !strcmp(argv[i], "--help");
+		return found;
+	}
 	optind = 0;
 	opterr = 0;
-	while (!found && (option = getopt_long(argc, argv, "+:", table, NULL)) != -1)
+	while (!found && (option = getopt_long(argc, argv, ":", table, NULL)) != -1)
 		found = option == OPT_HELP;
 	optind = 0;
 	return found;

@@ -98,6 +98,7 @@ static void test_broker_refusals(void **state)
 	refused("broker --colour=red", "topicfs broker: unknown option '--colour'");
 	refused("broker -x", "topicfs broker: unknown option '-x'");
 	refused("broker m d", "topicfs broker: 'm' is no option");
+	refused("broker --mount m extra --data d", "topicfs broker: 'extra' is no option");
 	refused("broker --mount m --data d --node 0",
 		"topicfs broker: --node takes a number from 1 to 2147483647, not '0'");
 	refused("broker --mount m --data d --log-level loud",
@@ -126,11 +127,21 @@ static void test_unknown_commands(void **state)
 
 static void test_help_and_version(void **state)
 {
-	static const char *const lines[] = {
-		"--help",	"--version",	 "broker --help",	   "mount --help",
-		"cert --help",	"rescue --help", "verify --help",	   "dump --help",
-		"bench --help", "top --help",	 "broker --mount m --help"
-	};
+	static const char *const lines[] = { "--help",
+					     "--version",
+					     "broker --help",
+					     "mount --help",
+					     "cert --help",
+					     "rescue --help",
+					     "verify --help",
+					     "dump --help",
+					     "bench --help",
+					     "top --help",
+					     "broker --mount m --help",
+					     "bench append --help",
+					     "dump d --help",
+					     "verify d --help",
+					     "top m --help" };
 
 	for (size_t i = 0; i < ARRAY_CNT(lines); i++) {
 		parse(lines[i]);
@@ -171,6 +182,13 @@ static void test_the_other_commands(void **state)
 	assert_string_equal(options.top.mount, "mnt");
 	assert_int_equal(options.top.interval_ms, 5000);
 	assert_int_equal(options.top.cnt, 2);
+	/* Options may stand behind what is no option, in the GNU manner. */
+	parse("top mnt --count 3 --interval 4");
+	assert_string_equal(options.top.mount, "mnt");
+	assert_int_equal(options.top.interval_ms, 4000);
+	assert_int_equal(options.top.cnt, 3);
+	refused("top a --count 3 b", "topicfs top: takes one mount point");
+	refused("verify d --all", "topicfs verify: unknown option '--all'");
 	refused("top --interval 0", "topicfs top: --interval takes 1 to 3600 seconds, not '0'");
 }
 
