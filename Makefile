@@ -37,7 +37,7 @@ store_SRC := daemon/store/record.c daemon/store/json.c daemon/store/json_text.c 
 	daemon/store/recovery.c daemon/store/sync.c daemon/store/journaling.c \
 	daemon/store/upkeep.c \
 	daemon/store/snapshot.c \
-	daemon/store/delete.c daemon/store/store.c \
+	daemon/store/delete.c daemon/store/unopened.c daemon/store/store.c \
 	daemon/store/overlay.c
 io_SRC := daemon/io/disk.c daemon/io/ring.c daemon/io/pool.c
 raft_SRC := raft/setting.c raft/topic_config.c raft/group_config.c raft/catalog.c \
@@ -72,7 +72,8 @@ unit_store_TESTS := tests/unit/test_json.c tests/unit/test_debt.c tests/unit/tes
 	tests/unit/test_index.c tests/unit/test_plog.c \
 	tests/unit/test_plog_damage.c tests/unit/test_clean.c tests/unit/test_journal.c \
 	tests/unit/test_kept.c tests/unit/test_owed.c \
-	tests/unit/test_checkpoint.c tests/unit/test_store.c tests/unit/test_store_end.c
+	tests/unit/test_checkpoint.c tests/unit/test_store.c tests/unit/test_store_end.c \
+	tests/unit/test_unopened.c
 unit_io_TESTS := tests/unit/test_overlay.c tests/unit/test_io_disk.c
 unit_raft_TESTS := tests/unit/test_topic_config.c tests/unit/test_group_config.c \
 	tests/unit/test_metadata.c tests/unit/test_metadata_group.c

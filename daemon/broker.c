@@ -453,6 +453,7 @@ void broker_backend(struct broker *b, struct backend *ret)
 				 .topic_perm = topic_set_perm,
 				 .cluster_control = cluster_control,
 				 .open_log = broker_open_log,
+				 .log_ends = broker_log_ends,
 				 .check_append = broker_check_append,
 				 .append_lines = append_lines,
 				 .append_records = append_records,

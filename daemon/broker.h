@@ -128,6 +128,8 @@ struct be_topic *broker_topic_by_serial(void *ctx, uint64_t serial);
 struct be_topic *broker_topic_next(void *ctx, const char *after);
 void broker_topic_unref(void *ctx, struct be_topic *t);
 MUST_CHECK int broker_open_log(void *ctx, struct be_partition *p, struct be_why *why);
+MUST_CHECK bool broker_log_ends(void *ctx, struct be_partition *p, int64_t *ret_start,
+				int64_t *ret_end);
 
 /* broker_text.c */
 int broker_text(void *ctx, enum be_text what, struct be_topic *t, struct buf *out);

@@ -257,6 +257,25 @@ int broker_open_log(void *ctx, struct be_partition *p, struct be_why *why)
 	return r == -ESTALE ? -EIO : r;
 }
 
+bool broker_log_ends(void *ctx, struct be_partition *p, int64_t *ret_start, int64_t *ret_end)
+{
+	struct broker *b = ctx;
+
+	if (p->log) {
+		*ret_start = p->log->start_offset;
+		*ret_end = p->log->next_offset;
+		return true;
+	}
+	if (!p->has_asked) {
+		p->has_ends = store_ends(b->store, p->topic->name, p->topic->id, p->number,
+					 &p->start_offset, &p->end_offset);
+		p->has_asked = true;
+	}
+	*ret_start = p->start_offset;
+	*ret_end = p->end_offset;
+	return p->has_ends;
+}
+
 int broker_topics_init(struct broker *b)
 {
 	struct metadata *md = metalog_state(b->meta);

@@ -243,7 +243,7 @@ static int propose_offsets_topic(struct coordinator *c, struct be_why *why)
 	return r ? r : broker_propose(c->b, &cmd, 0, why);
 }
 
-struct coord_wait *coord_wait_new(struct list *on, struct coord_group *g,
+struct coord_wait *coord_wait_new(struct list *on, struct coord_group *g, enum be_group_file file,
 				  const struct be_caller *caller, const char *text, size_t len,
 				  uint64_t token)
 {
@@ -260,6 +260,7 @@ struct coord_wait *coord_wait_new(struct list *on, struct coord_group *g,
 	w->text[len] = 0;
 	w->len = len;
 	w->g = g;
+	w->file = file;
 	w->caller = *caller;
 	w->token = token;
 	list_put(on, &w->link);
@@ -288,7 +289,8 @@ static int create(void *ctx, const char *name, const struct be_caller *caller, u
 	if (broker_topic_find(c->b, OFFSETS_TOPIC))
 		return propose_group(c, name, caller, mode, token, why);
 	/* The first group of all: its offsets need their topic. */
-	w = coord_wait_new(&c->new_groups, NULL, caller, name, strlen(name), token);
+	w = coord_wait_new(&c->new_groups, NULL, BE_GROUP_COMMIT, caller, name, strlen(name),
+			   token);
 	if (!w)
 		return -ENOMEM;
 	w->mode = mode;
@@ -414,26 +416,32 @@ void coord_wake(struct coordinator *c, struct coord_group *g)
 		fs_on_member(c->b->fs, LIST_ENTRY(pos, struct be_member, link)->owner);
 }
 
-void coord_retry_rejects(struct coordinator *c)
+/* Who has to wait again joins the list anew. */
+static void retry(struct coordinator *c, struct list *waiting)
 {
 	struct list now;
 
-	if (list_is_empty(&c->rejects))
+	if (list_is_empty(waiting))
 		return;
-	now = c->rejects;
+	now = *waiting;
 	now.next->prev = now.prev->next = &now;
-	list_init(&c->rejects);
+	list_init(waiting);
 	while (!list_is_empty(&now)) {
 		struct coord_wait *w = LIST_ENTRY(now.next, struct coord_wait, link);
 		struct be_why why = { 0 };
-		int r = coord_write(c->b, &w->g->be, BE_GROUP_REJECT, &w->caller, NULL, 0, w->text,
-				    w->len, w->token, &why);
+		int r = coord_write(c->b, &w->g->be, w->file, &w->caller, NULL, 0, w->text, w->len,
+				    w->token, &why);
 		uint64_t token = w->token;
 
 		coord_wait_free(w);
 		if (r != -EINPROGRESS)
 			fs_on_done(c->b->fs, token, r, &why);
 	}
+}
+
+void coord_retry_rejects(struct coordinator *c)
+{
+	retry(c, &c->rejects);
 }
 
 static void topic_gone(struct coordinator *c, struct coord_group *g, struct be_topic *t)
@@ -550,6 +558,12 @@ void coordinator_step(struct coordinator *c)
 			LOG_AT(LOG_WARN, g->be.name, r, "the group's state cannot be written");
 	}
 	letters_step(c);
+	retry(c, &c->openers);
+}
+
+bool coordinator_has_more(const struct coordinator *c)
+{
+	return !list_is_empty(&c->openers);
 }
 
 /* Offsets of groups that have been empty for offsets.retention.minutes. */
@@ -635,6 +649,7 @@ int coordinator_open(struct broker *b, bool clean, struct coordinator **ret, cha
 	list_init(&c->letters);
 	list_init(&c->new_groups);
 	list_init(&c->rejects);
+	list_init(&c->openers);
 	c->deadline_ms = INT64_MAX;
 	/* Not at once: members come back after their broker. */
 	c->expiry_ms = b->mono_us / 1000 + b->options->config.offsets_retention_check_ms;
@@ -661,6 +676,8 @@ void coordinator_free(struct coordinator *c)
 		coord_wait_free(LIST_ENTRY(c->new_groups.next, struct coord_wait, link));
 	while (!list_is_empty(&c->rejects))
 		coord_wait_free(LIST_ENTRY(c->rejects.next, struct coord_wait, link));
+	while (!list_is_empty(&c->openers))
+		coord_wait_free(LIST_ENTRY(c->openers.next, struct coord_wait, link));
 	for (uint64_t i = 0; i < c->serial_cnt; i++) {
 		if (c->by_serial[i])
 			group_free_all(c, c->by_serial[i]);

@@ -58,6 +58,8 @@ void coordinator_on_topic_refused(struct coordinator *c, const struct metadata_r
 void coordinator_on_synced(struct coordinator *c, uint64_t token);
 /* The end of a round: what changed is settled, written and told. Cheap where nothing did. */
 void coordinator_step(struct coordinator *c);
+/* A write is not done, but gave others a turn: the loop is not to sleep. */
+bool coordinator_has_more(const struct coordinator *c);
 /* What is due by the clocks. Returns when it wants to be called again, on the monotonic clock in
  * ms. */
 int64_t coordinator_tick(struct coordinator *c, int64_t now_ms, int64_t mono_ms);

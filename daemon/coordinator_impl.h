@@ -15,6 +15,8 @@
 #define LETTER_CNT_MAX 1024U
 /* How long a write that failed, of a group's state or behind a letter, is left alone. */
 #define RETRY_MS 100
+/* Logs that one turn of a write to a group opens: each may wait for the device. */
+#define OPENS_A_TURN 2U
 /* More than a group has in one life of the broker; and 2^33 lives stay below 2^53, up to where
  * everybody's JSON counts. */
 #define GENERATIONS_PER_LIFE (UINT64_C(1) << 20)
@@ -81,13 +83,14 @@ struct letter {
 	uint64_t token; /* of a write to `reject` that waits; 0: none */
 };
 
-/* A change that waits for a topic to be made. */
+/* A change that waits for a topic to be made, or for logs to be opened. */
 struct coord_wait {
 	struct list link;
-	struct coord_group *g; /* of a reject; NULL: of a new group */
+	struct coord_group *g;	 /* whose file was written; NULL: of a new group */
+	enum be_group_file file; /* which */
 	struct be_caller caller;
 	uint64_t token;
-	char *text; /* the new group's name, or what was written to reject; owned */
+	char *text; /* the new group's name, or what was written; owned */
 	size_t len;
 	uint32_t mode;
 };
@@ -99,10 +102,13 @@ struct coordinator {
 	struct coord_group **by_serial;
 	uint64_t serial_cnt, serial_cap;
 	struct list unsettled, letters;
-	struct list new_groups, rejects; /* coord_waits */
+	struct list new_groups, rejects, openers; /* coord_waits */
 	int64_t deadline_ms, expiry_ms;
 	bool making_offsets; /* the topic */
-	bool may_be_ahead;   /* of logs that could not be opened, when offsets were lowered */
+	bool may_be_ahead;   /* of logs whose ends were not known, when offsets were lowered */
+	bool may_begin;	     /* the same, when members were to begin at their ends */
+	unsigned opens_left; /* of logs in this turn */
+	bool is_short;	     /* they did not suffice */
 	bool letters_short;  /* a member waits since too many letters are under way */
 	/* A batch under construction; owned. */
 	struct buf scratch;
@@ -148,7 +154,7 @@ void coord_retry_rejects(struct coordinator *c);
 /* All members of the group read again. */
 void coord_wake(struct coordinator *c, struct coord_group *g);
 /* A change that waits, put on that list; copies the text. NULL: no memory. */
-struct coord_wait *coord_wait_new(struct list *on, struct coord_group *g,
+struct coord_wait *coord_wait_new(struct list *on, struct coord_group *g, enum be_group_file file,
 				  const struct be_caller *caller, const char *text, size_t len,
 				  uint64_t token);
 void coord_wait_free(struct coord_wait *w);
@@ -157,9 +163,14 @@ void coord_wait_free(struct coord_wait *w);
 /* The log of the group's partition of __consumer_offsets, opened. -ENOENT: the topic is not there.
  */
 MUST_CHECK int coord_home(struct coordinator *c, struct coord_group *g, struct plog **ret);
-/* Whether nothing was ever stored in a partition: its log, which ends at 0, need not be made to
- * know that. Thousands of such ones would keep everybody waiting. */
-bool coord_is_unused(struct coordinator *c, const struct be_partition *p);
+/*
+ * Thousands of logs that are opened at once would keep everybody waiting: a turn opens
+ * c->opens_left. -EAGAIN, and c->is_short: that is not enough.
+ */
+MUST_CHECK int coord_open(struct coordinator *c, struct be_partition *p, struct be_why *why);
+/* Where the log of p begins and ends. It is opened for that only where nothing else tells. */
+MUST_CHECK int coord_ends(struct coordinator *c, struct be_partition *p, int64_t *ret_start,
+			  int64_t *ret_end, struct be_why *why);
 /* Appends records to it as one batch. */
 MUST_CHECK int coord_append(struct coordinator *c, struct coord_group *g, struct record *recs,
 			    uint32_t cnt);
@@ -204,6 +215,8 @@ void access_on_topic(struct coordinator *c, struct coord_group *g, const struct 
 /* coordinator_member.c */
 void coord_members_backend(struct backend *ret);
 void coord_on_events(struct coordinator *c, struct coord_group *g);
+/* The log of p was opened: where a member was to begin at its end that is committed. */
+void coord_begin_late(struct coordinator *c, struct coord_group *g, struct be_partition *p);
 void member_free(struct be_member *m);
 /* The stream of the caller's process. Of several the one that holds p, where p is not NULL and one
  * does. NULL: none. */

@@ -34,13 +34,28 @@ int coord_home(struct coordinator *c, struct coord_group *g, struct plog **ret)
 	return r;
 }
 
-bool coord_is_unused(struct coordinator *c, const struct be_partition *p)
+int coord_open(struct coordinator *c, struct be_partition *p, struct be_why *why)
 {
-	bool is_there = true;
+	if (p->log)
+		return 0;
+	if (!c->opens_left) {
+		c->is_short = true;
+		return -EAGAIN;
+	}
+	c->opens_left--;
+	return broker_open_log(c->b, p, why);
+}
 
-	return !p->log &&
-	       !store_has(c->b->store, p->topic->name, p->topic->id, p->number, &is_there) &&
-	       !is_there;
+int coord_ends(struct coordinator *c, struct be_partition *p, int64_t *ret_start, int64_t *ret_end,
+	       struct be_why *why)
+{
+	int r = 0;
+
+	if (!broker_log_ends(c->b, p, ret_start, ret_end))
+		r = coord_open(c, p, why);
+	if (!r && !broker_log_ends(c->b, p, ret_start, ret_end))
+		ASSERT(!"an open log has ends");
+	return r;
 }
 
 int coord_append(struct coordinator *c, struct coord_group *g, struct record *recs, uint32_t cnt)
@@ -247,6 +262,8 @@ int32_t coord_epoch_before(struct be_partition *p, int64_t offset)
 {
 	const struct batch *b;
 
+	if (!p->log)
+		return -1;
 	/* What was appended in this life has its epoch. */
 	if (offset > p->first_offset)
 		return p->log->leader_epoch;
@@ -518,9 +535,8 @@ static int load_partition(struct loader *l, struct be_partition *p, char *senten
 /* What the last stop took from a partition was committed perhaps, or delivered: nobody resumes
  * beyond its end, and what is written there next has not been delivered. */
 static int lower(struct coordinator *c, struct coord_group *g, const struct group_offset *found,
-		 struct be_partition *p)
+		 struct be_partition *p, int64_t end)
 {
-	int64_t end = p->log->next_offset;
 	struct group_offset o = *found; /* storing it ends what was found */
 	bool is_beyond = o.offset > end;
 	int r;
@@ -542,22 +558,24 @@ static int lower(struct coordinator *c, struct coord_group *g, const struct grou
 	return r;
 }
 
+/* Where a log's end is not known yet, that is done when it is opened, before anybody looks. */
 static int lower_offsets(struct coordinator *c, struct coord_group *g)
 {
 	const struct group_offset *found;
 
 	for (uint32_t i = 0; (found = group_offset_at(g->core, i)); i++) {
 		struct be_topic *t = broker_topic_by_id(c->b, found->topic_id);
-		struct be_why why;
+		int64_t start, end;
 		int r;
 
-		if (!t || found->partition >= t->part_cnt)
+		if (!t || found->partition >= t->part_cnt ||
+		    (found->offset <= 0 && !found->run_cnt))
 			continue;
-		if (broker_open_log(c->b, t->parts[found->partition], &why)) {
+		if (!broker_log_ends(c->b, t->parts[found->partition], &start, &end)) {
 			c->may_be_ahead = true;
 			continue;
 		}
-		r = lower(c, g, found, t->parts[found->partition]);
+		r = lower(c, g, found, t->parts[found->partition], end);
 		if (r)
 			return r;
 	}
@@ -566,15 +584,16 @@ static int lower_offsets(struct coordinator *c, struct coord_group *g)
 
 int coordinator_on_opened(struct coordinator *c, struct be_partition *p)
 {
-	if (!c || !c->may_be_ahead)
+	if (!c || !(c->may_be_ahead || c->may_begin))
 		return 0;
 	for (uint32_t i = 0; i < c->group_cnt; i++) {
-		const struct group_offset *o =
-			group_offset_find(c->groups[i]->core, p->topic->id, p->number);
-		int r = o ? lower(c, c->groups[i], o, p) : 0;
+		struct coord_group *g = c->groups[i];
+		const struct group_offset *o = group_offset_find(g->core, p->topic->id, p->number);
+		int r = o ? lower(c, g, o, p, p->log->next_offset) : 0;
 
 		if (r)
 			return r;
+		coord_begin_late(c, g, p);
 	}
 	return 0;
 }
@@ -665,7 +684,7 @@ int coord_load(struct coordinator *c, bool clean, char *sentence)
 		struct coord_group *g = c->groups[i];
 
 		r = drop_orphans(c, g);
-		if (!r && (!clean || l.damage.cnt))
+		if (!r)
 			r = lower_offsets(c, g);
 		if (!clean || l.damage.cnt)
 			raise_generation(c, g);

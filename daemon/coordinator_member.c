@@ -331,37 +331,70 @@ static void tell_shares(struct coordinator *c, struct be_member *m)
 	m->share_cnt = m->share_cap = n;
 }
 
+/* auto.offset.reset=latest, and nothing is committed: where the member begins is. */
+static bool begins_at_end(const struct coord_group *g, const struct be_partition *p)
+{
+	const struct group_offset *o = group_offset_find(g->core, p->topic->id, p->number);
+
+	return group_settings(g->core)->reset == GROUP_LATEST && (!o || o->offset < 0);
+}
+
+static void commit_begins(struct coordinator *c, struct coord_group *g,
+			  const struct group_offset *offsets, uint32_t cnt)
+{
+	int r = cnt ? coord_write_offsets(c, g, offsets, cnt) : 0;
+
+	if (r)
+		LOG_AT(LOG_WARN, g->be.name, r, "where %u partitions begin is not committed", cnt);
+}
+
 /*
  * auto.offset.reset=latest: a partition that nobody has committed in begins at the end of this
  * moment, and that is committed. Resolved at its first read it would pass over what was written
- * since; and who dies before his first commit must not make his successor begin later. What cannot
- * be opened or written now is resolved at the first read, which says why it cannot be.
+ * since; and who dies before his first commit must not make his successor begin later. Where the
+ * end is not known yet, it is that when the log is opened, which is before anything is written.
+ * What cannot be written now is resolved at the first read, which says why it cannot be.
  */
 static void begin_at_end(struct coordinator *c, struct be_member *m)
 {
 	struct group_offset *offsets;
-	struct be_why why;
 	uint32_t cnt = 0;
-	int r;
 
 	if (group_settings(m->g->core)->reset != GROUP_LATEST || !m->share_cnt)
 		return;
 	offsets = malloc(m->share_cnt * sizeof(*offsets));
 	for (unsigned i = 0; offsets && i < m->share_cnt; i++) {
 		struct be_partition *p = m->shares[i].part;
-		const struct group_offset *o =
-			group_offset_find(m->g->core, p->topic->id, p->number);
+		int64_t start, end;
 
-		if (o && o->offset >= 0)
+		if (!begins_at_end(m->g, p))
 			continue;
-		if (coord_is_unused(c, p) || !broker_open_log(c->b, p, &why))
-			offsets[cnt++] = coord_commit(c, m->g, p, p->log ? p->log->next_offset : 0);
+		if (broker_log_ends(c->b, p, &start, &end))
+			offsets[cnt++] = coord_commit(c, m->g, p, end);
+		else
+			c->may_begin = true;
 	}
-	r = cnt ? coord_write_offsets(c, m->g, offsets, cnt) : 0;
-	if (r)
-		LOG_AT(LOG_WARN, m->g->be.name, r, "where %u partitions begin is not committed",
-		       cnt);
+	commit_begins(c, m->g, offsets, cnt);
 	free(offsets);
+}
+
+void coord_begin_late(struct coordinator *c, struct coord_group *g, struct be_partition *p)
+{
+	struct group_offset o;
+
+	if (!begins_at_end(g, p))
+		return;
+	LIST_FOREACH(pos, &g->members) {
+		const struct be_member *m = LIST_ENTRY(pos, struct be_member, link);
+
+		for (unsigned i = 0; i < m->share_cnt; i++) {
+			if (m->shares[i].part != p)
+				continue;
+			o = coord_commit(c, g, p, p->log->next_offset);
+			commit_begins(c, g, &o, 1);
+			return;
+		}
+	}
 }
 
 void coord_on_events(struct coordinator *c, struct coord_group *g)
@@ -570,12 +603,6 @@ static int idle(void *ctx, struct be_member *m, struct be_why *why)
 	return -EACCES;
 }
 
-static bool is_unused(void *ctx, struct be_member *m, struct be_partition *p)
-{
-	return group_settings(m->g->core)->reset != GROUP_RESET_NONE &&
-	       coord_is_unused(coordinator_of(ctx), p);
-}
-
 static bool holds(const struct be_member *m, const struct be_partition *p)
 {
 	return m->slot != GROUP_NONE &&
@@ -584,16 +611,16 @@ static bool holds(const struct be_member *m, const struct be_partition *p)
 
 /* Nothing is committed: auto.offset.reset says where it begins. */
 static int reset_position(struct coordinator *c, struct be_member *m, struct be_partition *p,
-			  int64_t *ret, struct be_why *why)
+			  int64_t start, int64_t end, int64_t *ret, struct be_why *why)
 {
 	struct group_offset o;
 
 	switch (group_settings(m->g->core)->reset) {
 	case GROUP_EARLIEST:
-		*ret = p->log->start_offset;
+		*ret = start;
 		return 0;
 	case GROUP_RESET_NONE:
-		*ret = p->log->start_offset;
+		*ret = start;
 		snprintf(
 			why->text, sizeof(why->text),
 			"nothing is committed for partition %u, and auto.offset.reset is none; the "
@@ -605,8 +632,8 @@ static int reset_position(struct coordinator *c, struct be_member *m, struct be_
 	}
 	/* Committed at once: who dies before his first commit must not make his successor begin
 	 * later. */
-	o = coord_commit(c, m->g, p, p->log->next_offset);
-	*ret = o.offset;
+	o = coord_commit(c, m->g, p, end);
+	*ret = end;
 	return coord_write_offsets(c, m->g, &o, 1);
 }
 
@@ -615,19 +642,21 @@ static int share_position(void *ctx, struct be_member *m, struct be_partition *p
 {
 	struct coordinator *c = coordinator_of(ctx);
 	const struct group_offset *o;
+	int64_t start, end;
 	int r = access_topic(m, p->topic, why);
 
+	c->opens_left = 1;
 	if (!r)
-		r = broker_open_log(c->b, p, why);
+		r = coord_ends(c, p, &start, &end, why);
 	if (r)
 		return r;
 	o = group_offset_find(m->g->core, p->topic->id, p->number);
 	if (!o || o->offset < 0)
-		return reset_position(c, m, p, ret_offset, why);
+		return reset_position(c, m, p, start, end, ret_offset, why);
 	*ret_offset = o->offset;
-	if (o->offset >= p->log->start_offset)
+	if (o->offset >= start)
 		return 0;
-	*ret_offset = p->log->start_offset;
+	*ret_offset = start;
 	snprintf(why->text, sizeof(why->text),
 		 "retention removed what stood behind the committed offset %lld of partition %u; "
 		 "the "
@@ -759,7 +788,6 @@ void coord_members_backend(struct backend *ret)
 	ret->member_has_line = has_line;
 	ret->member_shares = shares;
 	ret->member_idle = idle;
-	ret->member_unused = is_unused;
 	ret->member_position = share_position;
 	ret->member_deliver = deliver;
 	ret->member_given = given;

@@ -102,21 +102,16 @@ static int find_partition(struct coordinator *c, const char *topic, uint32_t par
 		return -ENOENT;
 	}
 	*ret = t->parts[partition];
-	return coord_is_unused(c, *ret) ? 0 : broker_open_log(c->b, *ret, why);
+	return 0;
 }
 
-static int64_t end_of(const struct be_partition *p)
+static int check_end(const struct be_partition *p, int64_t offset, int64_t end, struct be_why *why)
 {
-	return p->log ? p->log->next_offset : 0;
-}
-
-static int check_end(const struct be_partition *p, int64_t offset, struct be_why *why)
-{
-	if (offset <= end_of(p))
+	if (offset <= end)
 		return 0;
 	snprintf(why->text, sizeof(why->text),
 		 "offset %lld is beyond the end of %s %u, which is %lld", (long long)offset,
-		 p->topic->name, p->number, (long long)end_of(p));
+		 p->topic->name, p->number, (long long)end);
 	return -EINVAL;
 }
 
@@ -137,8 +132,11 @@ static int put_commit(struct coordinator *c, struct coord_group *g, const struct
 	struct group_who who = { .kind = GROUP_BY_OTHER };
 	char sentence[GROUP_SENTENCE_LEN] = "";
 	struct be_partition *part;
+	int64_t start, end;
 	int r = find_partition(c, l->topic, l->partition, &part, why);
 
+	if (!r)
+		r = coord_ends(c, part, &start, &end, why);
 	if (r)
 		return r;
 	if (l->has_words)
@@ -147,7 +145,7 @@ static int put_commit(struct coordinator *c, struct coord_group *g, const struct
 					  .generation = l->generation };
 	else if (caller)
 		who = who_of(coord_member_of(g, caller->tgid, part));
-	r = check_end(part, l->offset, why);
+	r = check_end(part, l->offset, end, why);
 	if (r)
 		return r;
 	r = group_check_commit(g->core, &who, part->topic->id, part->number, l->offset, sentence);
@@ -221,18 +219,38 @@ static int write_offset(struct coordinator *c, struct coord_group *g, struct be_
 
 /* ---- seek ---- */
 
+/* What a position is in a log with these ends, which is opened only to look into it. */
+static int seek_offset(struct coordinator *c, struct be_partition *p, const struct position *pos,
+		       int64_t start, int64_t end, int64_t *ret, struct be_why *why)
+{
+	int r = 0;
+
+	if (pos->kind == POSITION_OFFSET) {
+		*ret = pos->value;
+	} else if (pos->kind == POSITION_EARLIEST) {
+		*ret = start;
+	} else if (pos->kind == POSITION_LATEST || start == end) {
+		*ret = end;
+	} else {
+		r = coord_open(c, p, why);
+		if (!r)
+			r = consume_position(p->log, pos, ret);
+	}
+	return r;
+}
+
 static int put_seek(struct coordinator *c, struct coord_group *g, struct be_topic *t,
 		    uint32_t partition, const struct position *pos, struct pending *p,
 		    struct be_why *why)
 {
-	struct be_partition *part;
-	int64_t off = pos->kind == POSITION_OFFSET ? pos->value : 0;
-	int r = find_partition(c, t->name, partition, &part, why);
+	struct be_partition *part = t->parts[partition];
+	int64_t start, end, off;
+	int r = coord_ends(c, part, &start, &end, why);
 
-	if (!r && part->log)
-		r = consume_position(part->log, pos, &off);
 	if (!r)
-		r = check_end(part, off, why);
+		r = seek_offset(c, part, pos, start, end, &off, why);
+	if (!r)
+		r = check_end(part, off, end, why);
 	return r ? r : pending_put(c, g, p, part, off, NULL);
 }
 
@@ -324,19 +342,23 @@ static int check_reject(struct coordinator *c, struct coord_group *g,
 	const struct group_offset *o;
 	struct group_who who;
 	char sentence[GROUP_SENTENCE_LEN] = "";
+	int64_t end;
 	int r = find_partition(c, l->topic, l->partition, ret, why);
 
+	if (!r)
+		r = coord_open(c, *ret, why);
 	if (r)
 		return r;
+	end = (*ret)->log->next_offset;
 	/* A letter is a copy, which others may read. */
 	if (!coord_may(caller, (*ret)->topic, 04)) {
 		snprintf(why->text, sizeof(why->text), "the topic %s may not be read", l->topic);
 		return -EACCES;
 	}
-	if (l->offset >= end_of(*ret) || l->offset < (*ret)->log->start_offset) {
+	if (l->offset >= end || l->offset < (*ret)->log->start_offset) {
 		snprintf(why->text, sizeof(why->text), "%s %u has no record at offset %lld",
 			 l->topic, l->partition, (long long)l->offset);
-		return l->offset >= end_of(*ret) ? -EINVAL : -ENOENT;
+		return l->offset >= end ? -EINVAL : -ENOENT;
 	}
 	o = group_offset_find(g->core, (*ret)->topic->id, l->partition);
 	if (o && o->offset > l->offset) {
@@ -393,7 +415,9 @@ static int write_reject(struct coordinator *c, struct coord_group *g,
 		return r;
 	}
 	/* Another letter, or the topic of letters, comes first. */
-	return coord_wait_new(&c->rejects, g, caller, text, len, token) ? -EINPROGRESS : -ENOMEM;
+	return coord_wait_new(&c->rejects, g, BE_GROUP_REJECT, caller, text, len, token)
+		       ? -EINPROGRESS
+		       : -ENOMEM;
 }
 
 int coord_write(void *ctx, struct be_group *bg, enum be_group_file file,
@@ -414,17 +438,25 @@ int coord_write(void *ctx, struct be_group *bg, enum be_group_file file,
 			 log_errno_name(r));
 		return r;
 	}
+	c->opens_left = OPENS_A_TURN;
+	c->is_short = false;
 	switch (file) {
 	case BE_GROUP_COMMIT:
-		return write_commit(c, g, caller, text, len, why);
+		r = write_commit(c, g, caller, text, len, why);
+		break;
 	case BE_GROUP_OFFSET:
 		return write_offset(c, g, t, partition, text, len, why);
 	case BE_GROUP_SEEK:
-		return write_seek(c, g, caller->tgid, text, len, why);
+		r = write_seek(c, g, caller->tgid, text, len, why);
+		break;
 	case BE_GROUP_REJECT:
 		return write_reject(c, g, caller, text, len, token, why);
 	}
-	return -EINVAL;
+	if (!c->is_short)
+		return r;
+	/* Others have their turn, and it is begun anew. */
+	return coord_wait_new(&c->openers, g, file, caller, text, len, token) ? -EINPROGRESS
+									      : -ENOMEM;
 }
 
 static int group_fsync(void *ctx, struct be_group *bg, uint64_t token)

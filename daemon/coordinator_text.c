@@ -237,17 +237,20 @@ static void put_lag(struct coordinator *c, struct coord_group *g, struct buf *ou
 	buf_put_str(out, "TOPIC PARTITION COMMITTED END LAG OWNER\n");
 	for (uint32_t i = 0; i < cnt; i++) {
 		struct be_partition *p = all[i].topic->parts[all[i].partition];
+		const struct group_offset *o;
 		struct group_member_view v;
 		struct be_why why;
-		int64_t end;
+		int64_t start, end;
 
-		if (!coord_is_unused(c, p) && broker_open_log(c->b, p, &why))
+		c->opens_left = 1;
+		if (coord_ends(c, p, &start, &end, &why))
 			continue;
-		end = p->log ? p->log->next_offset : 0;
+		/* Opening it may have lowered that. */
+		o = group_offset_find(g->core, all[i].topic->id, all[i].partition);
 		buf_printf(out, "%s %u ", all[i].topic->name, all[i].partition);
-		if (all[i].offset)
-			buf_printf(out, "%lld %lld %lld ", (long long)all[i].offset->offset,
-				   (long long)end, (long long)(end - all[i].offset->offset));
+		if (o && o->offset >= 0)
+			buf_printf(out, "%lld %lld %lld ", (long long)o->offset, (long long)end,
+				   (long long)(end - o->offset));
 		else
 			buf_printf(out, "- %lld - ", (long long)end);
 		buf_printf(out, "%s\n",
@@ -304,6 +307,34 @@ static int text(void *ctx, enum be_text what, struct be_group *bg, struct buf *o
 	return buf_err(out);
 }
 
+/* Committed offsets are not told before they are known to be no further than the logs' ends. */
+static bool open_logs(void *ctx, struct be_group *bg, uint32_t *next, unsigned max)
+{
+	struct coordinator *c = coordinator_of(ctx);
+	const struct row *all;
+	struct buf rows;
+	uint32_t cnt;
+
+	buf_init(&rows);
+	settle(c, coord_group_of(bg));
+	cnt = rows_of(c, coord_group_of(bg), &rows);
+	all = (const struct row *)(const void *)rows.data;
+	c->opens_left = max;
+	c->is_short = false;
+	for (; *next < cnt; ++*next) {
+		int64_t start, end;
+		struct be_why why;
+
+		/* What fails is left out, or told by whoever uses it. */
+		if (coord_ends(c, all[*next].topic->parts[all[*next].partition], &start, &end,
+			       &why) == -EAGAIN &&
+		    c->is_short)
+			break;
+	}
+	buf_fini(&rows);
+	return c->is_short;
+}
+
 static int member_text(void *ctx, struct be_group *bg, const char *id,
 		       const struct be_caller *caller, struct buf *out)
 {
@@ -349,9 +380,16 @@ static const struct group_offset *find_offset(struct be_group *bg, struct be_top
 static int offset_text(void *ctx, struct be_group *bg, struct be_topic *t, uint32_t partition,
 		       struct buf *out)
 {
-	const struct group_offset *o = find_offset(bg, t, partition);
+	struct coordinator *c = coordinator_of(ctx);
+	const struct group_offset *o;
+	int64_t start, end;
+	struct be_why why;
 
-	(void)ctx;
+	/* It may be lowered by that. One whose log cannot be opened is told as it was committed. */
+	c->opens_left = 1;
+	if (coord_ends(c, t->parts[partition], &start, &end, &why))
+		why.text[0] = 0;
+	o = find_offset(bg, t, partition);
 	if (!o)
 		return 0;
 	buf_printf(out, "%lld", (long long)o->offset);
@@ -381,6 +419,7 @@ static bool has_offsets(void *ctx, struct be_group *bg, struct be_topic *t)
 void coord_texts_backend(struct backend *ret)
 {
 	ret->group_text = text;
+	ret->group_open_logs = open_logs;
 	ret->member_text = member_text;
 	ret->member_id_next = member_id_next;
 	ret->offset_text = offset_text;

@@ -5,6 +5,7 @@
  * little while requests keep coming (FUSE.md: one thread that spins a little beats many that
  * sleep), and sleeps in poll on the mount, the disk's finished requests, and signals.
  */
+#include "daemon/coordinator.h"
 #include "daemon/io/disk.h"
 #include "daemon/round.h"
 #include "fusefs/session.h"
@@ -291,6 +292,12 @@ static int sleep_until(struct server *s, int64_t deadline, bool *ret_stop)
 	return 0;
 }
 
+/* Something gave others a turn, and goes on at once. */
+static bool has_more(const struct server *s)
+{
+	return fs_has_more(&s->fs) || coordinator_has_more(s->broker.groups);
+}
+
 static int serve(struct server *s)
 {
 	unsigned spins = 0, cnt;
@@ -320,7 +327,7 @@ static int serve(struct server *s)
 			round_tick(&s->round);
 		deadline = left < INT64_MAX ? MIN(s->round.deadline_ms, mono_ms(s) + left)
 					    : s->round.deadline_ms;
-		r = sleep_until(s, cnt || fs_has_more(&s->fs) ? 0 : deadline, &stop);
+		r = sleep_until(s, cnt || has_more(s) ? 0 : deadline, &stop);
 		if (r)
 			break;
 		broker_clock(&s->broker);

@@ -19,7 +19,10 @@ struct be_topic;
 struct be_partition {
 	struct be_topic *topic;
 	uint32_t number;
-	struct plog *log;     /* NULL until be->open_log() */
+	struct plog *log; /* NULL until be->open_log() */
+	/* What the broker knows of the ends of a log that is not open, and has not asked yet. */
+	bool has_asked, has_ends;
+	int64_t start_offset, end_offset;
 	int64_t first_offset; /* of what is appended in this life, where log is */
 	/* fusefs: parked reads and poll handles that wait for more of this partition */
 	struct list waiting;
@@ -137,6 +140,8 @@ struct backend {
 
 	/* Makes p->log usable (opens, recovers). 0, -EIO, -EHOSTUNREACH. */
 	int (*open_log)(void *ctx, struct be_partition *p, struct be_why *why);
+	/* Where the log of p begins and ends, where that can be told without opening it. */
+	bool (*log_ends)(void *ctx, struct be_partition *p, int64_t *ret_start, int64_t *ret_end);
 	/* Whether an append of len bytes would be refused now: EROFS, ENOSPC, ESTALE. Nothing is
 	 * stored. */
 	int (*check_append)(void *ctx, struct be_partition *p, struct be_why *why);
@@ -182,6 +187,10 @@ struct backend {
 	/* config, state and lag; and one member by id ("self": the caller's own; c->tgid must be
 	 * known). -ENOENT: no such member. */
 	int (*group_text)(void *ctx, enum be_text what, struct be_group *g, struct buf *out);
+	/* state and lag tell of many logs. Opens at most max of those whose ends nothing else
+	 * tells, from *next on (0 first), and says whether one is left: the next call goes on
+	 * there. */
+	bool (*group_open_logs)(void *ctx, struct be_group *g, uint32_t *next, unsigned max);
 	int (*member_text)(void *ctx, struct be_group *g, const char *id, const struct be_caller *c,
 			   struct buf *out);
 	/* The id of the member behind *slot (UINT32_MAX: of the first) in the order of joining, and
@@ -233,9 +242,6 @@ struct backend {
 	/* Nothing of what it holds is at hand: -ENOMSG, it waits; -EACCES with why: its topic may
 	 * not be read, and nothing will come. */
 	int (*member_idle)(void *ctx, struct be_member *m, struct be_why *why);
-	/* Whether nothing was ever stored in the partition, and nothing is to be said of where it
-	 * begins: there is nothing to look for before its log is open. */
-	bool (*member_unused)(void *ctx, struct be_member *m, struct be_partition *p);
 	/*
 	 * Where a share that is new to this stream begins: the committed offset, or by
 	 * auto.offset.reset. 0; -ESTALE with why: retention removed it, or reset is none: said

@@ -424,6 +424,12 @@ struct listing;
 void ops_list_name(fuse_req_t req, struct listing *l, const char *name, uint64_t ino, bool dir);
 /* Goes on with an open that gave the others a turn; p is answered, or waits for its next one. */
 void ops_open_again(struct fs *fs, struct parked *p);
+/*
+ * Whether what is in a file takes the logs of many partitions, and not all are open. Opens some of
+ * them; *at: how far it was with those of the topic whose serial is *serial, in the order of their
+ * names, or with those of a group. Both 0 at first.
+ */
+bool ops_must_open(struct fs *fs, const struct where *w, uint64_t *serial, uint32_t *at);
 /* Directories that are open still. */
 void ops_free_listings(struct fs *fs);
 

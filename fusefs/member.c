@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Logs that one turn of a read opens to learn their ends: each may wait for the device. */
+#define TURN_LOGS 2U
+
 int member_open(struct fs *fs, struct handle *h, const struct be_caller *c, struct be_why *why)
 {
 	char topic[NODE_NAME_MAX + 1];
@@ -283,20 +286,25 @@ int member_overtaken(struct take *t, struct give *g)
 	return -ESTALE;
 }
 
-/* Learns where a partition begins that is new to the stream, unless nothing was ever stored there.
- * -ESTALE is said once. */
-static int position(struct fs *fs, struct handle *h, struct give *g, struct be_why *why)
+/*
+ * Learns where a partition begins that is new to the stream. Its log is opened for that only where
+ * nothing else tells its ends: -EINPROGRESS where *opens have been opened already. -ESTALE is said
+ * once.
+ */
+static int position(struct fs *fs, struct handle *h, struct give *g, unsigned *opens,
+		    struct be_why *why)
 {
+	int64_t start, end;
 	int r = 0;
 
 	if (g->positioned)
 		return 0;
-	if (!g->part->log && !g->is_unused)
-		g->is_unused = fs->be.member_unused(fs->be.ctx, h->member, g->part);
-	if (!g->part->log && g->is_unused)
-		return 0;
-	if (!g->part->log)
+	if (!fs->be.log_ends(fs->be.ctx, g->part, &start, &end)) {
+		if (*opens == TURN_LOGS)
+			return -EINPROGRESS;
+		++*opens;
 		r = fs->be.open_log(fs->be.ctx, g->part, why);
+	}
 	if (!r)
 		r = fs->be.member_position(fs->be.ctx, h->member, g->part, &g->next, why);
 	g->positioned = !r || r == -ESTALE;
@@ -312,12 +320,18 @@ static bool is_overtaken(const struct give *g)
 	return g->is_vague ? g->pos < log->start_pos : g->next < log->start_offset;
 }
 
-/* Whether a partition whose position is known has something to give. */
-static bool has_next(const struct give *g)
+/* Whether there is a record behind `next`. Of a log that cannot be opened: a read tells why. */
+static bool has_from(struct fs *fs, const struct give *g, int64_t next)
 {
-	const struct plog *log = g->part->log;
+	int64_t start, end;
 
-	return g->is_vague ? g->pos < log->end_pos : g->next < log->next_offset;
+	return !fs->be.log_ends(fs->be.ctx, g->part, &start, &end) || next < end;
+}
+
+/* Whether a partition whose position is known has something to give. */
+static bool has_next(struct fs *fs, const struct give *g)
+{
+	return g->is_vague ? g->pos < g->part->log->end_pos : has_from(fs, g, g->next);
 }
 
 /* The partition that is next with something to give. -ENOMSG: none has. */
@@ -332,14 +346,15 @@ static int pick(struct take *t, struct give **ret)
 
 		if (g->leaving || g->part->topic->deleted)
 			continue;
-		r = position(t->fs, t->h, g, &t->why);
+		r = position(t->fs, t->h, g, &t->opens, &t->why);
+		t->is_turn = r == -EINPROGRESS;
+		if (!r && !g->part->log && has_next(t->fs, g))
+			r = t->fs->be.open_log(t->fs->be.ctx, g->part, &t->why);
 		if (r)
 			return r;
-		if (!g->positioned || !g->part->log)
-			continue;
-		if (is_overtaken(g))
+		if (g->part->log && is_overtaken(g))
 			return member_overtaken(t, g);
-		if (has_next(g)) {
+		if (has_next(t->fs, g)) {
 			s->turn = i + 1;
 			*ret = g;
 			return 0;
@@ -473,6 +488,10 @@ void member_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, u
 		consume_warm(fs, req, h, NULL, size, off, flags, p);
 		return;
 	}
+	if (t.is_turn) {
+		consume_again(fs, req, h, size, off, flags, p);
+		return;
+	}
 	if (r == -ENOMSG || r == -EINPROGRESS) {
 		consume_wait(fs, req, h, size, off, flags, p);
 		return;
@@ -484,33 +503,31 @@ void member_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, u
 	member_read_ends(fs, h);
 }
 
-static bool has_more(struct fs *fs, struct handle *h, struct give *g)
+/* Where more logs are to be opened than one turn may, a read does that. */
+static bool has_more(struct fs *fs, struct handle *h, struct give *g, unsigned *opens)
 {
 	struct stream *s = h->stream;
 	int r;
 
 	if (g->leaving || g->part->topic->deleted)
 		return false;
-	r = position(fs, h, g, &s->due_why);
+	r = position(fs, h, g, opens, &s->due_why);
 	if (r == -ESTALE)
 		s->due = r;
-	if (r)
-		return true;
-	if (!g->part->log)
-		return false;
-	return g->seek_to >= 0 ? g->seek_to < g->part->log->next_offset : has_next(g);
+	return r || (g->seek_to >= 0 ? has_from(fs, g, g->seek_to) : has_next(fs, g));
 }
 
 bool member_ready(struct fs *fs, struct handle *h)
 {
 	struct stream *s = h->stream;
+	unsigned opens = 0;
 
 	if (s->half || s->due || fs->be.member_refuses(fs->be.ctx, h->member) ||
 	    (h->view.format != VIEW_LINES && h->frontier < h->text_start + h->text.len) ||
 	    reconcile(fs, h) || s->due)
 		return true;
 	for (unsigned i = 0; i < s->held_cnt; i++) {
-		if (has_more(fs, h, s->held[i]))
+		if (has_more(fs, h, s->held[i], &opens))
 			return true;
 	}
 	return fs->be.member_idle(fs->be.ctx, h->member, &s->due_why) != -ENOMSG;

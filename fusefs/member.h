@@ -41,7 +41,6 @@ struct give {
 	uint64_t since;		   /* see struct be_share */
 	bool held, leaving, seen;
 	bool positioned, has_pos;
-	bool is_unused; /* nothing was ever stored in it, as long as its log is not open */
 	bool is_vague;	/* the next record is that at pos, and `next` is that or one before */
 	bool has_dealt; /* what ends at or before dealt_pos is dealt with, and was not told */
 	int64_t next;	/* the record that is given next; where positioned */
@@ -92,6 +91,8 @@ struct take {
 	struct parked *p;
 	size_t size;
 	uint64_t off;
+	unsigned opens; /* of logs whose ends nothing else tells: see TURN_LOGS */
+	bool is_turn;	/* that is all for now: it is done again when others had their turn */
 	struct be_why why;
 };
 

@@ -130,12 +130,12 @@ static bool has_logs_left(struct fs *fs, struct be_topic *t, uint32_t *next)
 	return false;
 }
 
-/* Whether an open asks for the logs of all partitions, and not all are open. *at: how far it was
- * with those of the topic whose serial is *serial, in the order of their names. */
-static bool must_open_logs(struct fs *fs, const struct where *w, uint64_t *serial, uint32_t *at)
+bool ops_must_open(struct fs *fs, const struct where *w, uint64_t *serial, uint32_t *at)
 {
 	struct be_topic *t = w->topic;
 
+	if (w->kind == NODE_STATE || w->kind == NODE_LAG)
+		return fs->be.group_open_logs(fs->be.ctx, w->group, at, OPEN_LOGS);
 	if (w->kind == NODE_STATUS || (w->kind == NODE_DATA && w->node->view.what == VIEW_ALL))
 		return has_logs_left(fs, t, at);
 	if (w->kind != NODE_PARTITIONS)
@@ -200,7 +200,7 @@ static void open_turn(struct fs *fs, fuse_req_t req, fuse_ino_t ino, int flags, 
 		return;
 	}
 	/* Thousands of logs are opened bit by bit, and other requests have their turn. */
-	if ((flags & O_ACCMODE) == O_RDONLY && must_open_logs(fs, &w, &serial, &at)) {
+	if ((flags & O_ACCMODE) == O_RDONLY && ops_must_open(fs, &w, &serial, &at)) {
 		p = park(fs, req, PARK_OPEN, NULL);
 		if (!p)
 			return;

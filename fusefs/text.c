@@ -164,11 +164,13 @@ void text_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, uin
 uint64_t text_len(struct fs *fs, const struct where *w, uint32_t uid)
 {
 	struct be_caller c = { .uid = uid };
-	uint64_t len, seq = 0;
+	uint64_t len, seq = 0, serial = 0;
 	struct buf text;
+	uint32_t at = 0;
 
-	/* Made anew at each look: like the files of /proc, metrics has no size. */
-	if (w->kind == NODE_METRICS)
+	/* Made anew at each look: like the files of /proc, metrics has no size. Nor have others as
+	 * long as logs are to be opened for them. */
+	if (w->kind == NODE_METRICS || ops_must_open(fs, w, &serial, &at))
 		return 0;
 	buf_init(&text);
 	len = fill(fs, w, &c, &text, &seq) ? 0 : text.len;

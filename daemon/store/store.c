@@ -528,40 +528,6 @@ struct plog *store_plog_opened(struct store *s, const uint8_t topic_id[16], uint
 	return part ? part->plog : NULL;
 }
 
-bool store_was_closed(struct store *s, const uint8_t topic_id[16], uint32_t partition)
-{
-	struct part *part = store_part_find(s, topic_id, partition);
-
-	return s->clean_start && part && part->exact;
-}
-
-int store_has(struct store *s, const char *topic, const uint8_t topic_id[16], uint32_t partition,
-	      bool *ret)
-{
-	char dir[TOPIC_DIR_MAX];
-	uint8_t id[16];
-	int err;
-
-	if (store_plog_opened(s, topic_id, partition)) {
-		*ret = true;
-		return 0;
-	}
-	if (snprintf(dir, sizeof(dir), "%s-%u", topic, partition) >= (int)sizeof(dir))
-		return -ENAMETOOLONG;
-	err = store_get_partition_id(s, dir, id);
-	if (err && err != -ENOENT)
-		return err;
-	*ret = !err && !memcmp(id, topic_id, 16);
-	return 0;
-}
-
-bool store_expects(const struct store *s, const uint8_t topic_id[16], uint32_t partition)
-{
-	const struct part *part = store_part_find(s, topic_id, partition);
-
-	return part && part->e.point.next_offset > 0;
-}
-
 /* Books an append: debts, dirty bytes, the reserve. */
 static void part_appended(struct store *s, struct plog *p, size_t len, int64_t now_ms)
 {

@@ -95,6 +95,13 @@ MUST_CHECK int store_has(struct store *s, const char *topic, const uint8_t topic
 			 uint32_t partition, bool *ret);
 /* Whether it must have: the checkpoint tells of records. */
 bool store_expects(const struct store *s, const uint8_t topic_id[16], uint32_t partition);
+/*
+ * Where the log of a partition that is not open begins and ends, as opening it would find it
+ * (damage aside). False: that cannot be told without opening it. After a clean stop it can be told
+ * of all; after another one of those to which nothing was appended since they were synced.
+ */
+MUST_CHECK bool store_ends(struct store *s, const char *topic, const uint8_t topic_id[16],
+			   uint32_t partition, int64_t *ret_start, int64_t *ret_end);
 
 /*
  * Appends: plog_append_*() behind the disk reserve (-ENOSPC before anything is touched) and with

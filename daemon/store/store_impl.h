@@ -1,6 +1,6 @@
 /*
- * The inside of the store, shared by store.c, delete.c, files.c, recovery.c, sync.c, journaling.c
- * upkeep.c and cleaning.c. Nobody else includes this.
+ * The inside of the store, shared by store.c, unopened.c, delete.c, files.c, recovery.c, sync.c,
+ * journaling.c, upkeep.c and cleaning.c. Nobody else includes this.
  *
  * What a partition's fsync goes through (enum fsync_state):
  *
