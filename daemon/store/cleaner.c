@@ -1,5 +1,6 @@
 #include "daemon/store/cleaner.h"
 
+#include "daemon/base/hash.h"
 #include "daemon/store/clean.h"
 #include "daemon/store/plog_impl.h"
 
@@ -8,7 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Of a segment whose keys were more than the map took: no age makes its tombstones go. */
+/* Of a segment whose keys were more than the map took, or before which one is set aside: no age
+ * makes its tombstones go. */
 #define NEVER_WHOLE INT64_MAX
 
 enum cleaner_state { K_MAP, K_LOOK, K_WRITE, K_SYNC, K_DIR, K_EMPTY, K_END };
@@ -27,6 +29,8 @@ struct cleaner {
 	struct segment *seg; /* being looked at; referred to */
 	struct meta_scan scan;
 	bool scanning;
+	uint64_t data_end; /* of what was scanned */
+	int64_t next_offset;
 	struct buf meta; /* the scan's */
 	uint64_t kept, gone;
 
@@ -112,28 +116,62 @@ void cleaner_stats(const struct cleaner *c, struct cleaner_stats *ret)
 	*ret = c->stats;
 }
 
+/* The present segment does not hold, or is not given: that is no reason to leave the others. */
+#define DAMAGED (-EUCLEAN)
+
+static int of_segment(int r)
+{
+	return r == -EIO ? DAMAGED : r;
+}
+
+/* Whether the segment and the next one, which tells where it ends, can be read. */
+static int check_heads(struct plog *p, uint32_t idx)
+{
+	int r = 0;
+
+	for (uint32_t i = idx; !r && i <= idx + 1; i++) {
+		r = segment_load(p->segs[i]);
+		if (!r && p->segs[i]->bad_head)
+			r = plog_set_fault(p, p->segs[i], SEGMENT_META, 0,
+					   "its head does not hold");
+	}
+	return r;
+}
+
 /* Takes up the next segment. 1; 0: there is none. */
 static int take_segment(struct cleaner *c)
 {
 	struct plog *p = c->p;
-	uint32_t idx = 0;
-	int r;
 
-	while (idx < p->seg_cnt && p->segs[idx]->base_offset < c->next)
-		idx++;
 	/* The active one is never cleaned. */
-	if (idx + 1 >= p->seg_cnt || p->segs[idx]->base_offset >= c->end)
-		return 0;
-	r = segment_load(p->segs[idx]);
-	if (!r && idx + 1 < p->seg_cnt)
-		r = segment_load(p->segs[idx + 1]);
-	if (!r && (p->segs[idx]->bad_head || p->segs[idx + 1]->bad_head))
-		r = -EIO;
-	if (r)
-		return r;
-	c->seg = p->segs[idx];
-	segment_ref(c->seg);
-	return 1;
+	for (uint32_t idx = 0; idx + 1 < p->seg_cnt && p->segs[idx]->base_offset < c->end; idx++) {
+		struct segment *seg = p->segs[idx];
+		int r;
+
+		if (seg->base_offset < c->next || seg->set_aside)
+			continue;
+		r = check_heads(p, idx);
+		if (r == -EIO) {
+			seg->set_aside = true;
+			c->stats.set_aside++;
+			continue;
+		}
+		if (r)
+			return r;
+		c->seg = seg;
+		segment_ref(seg);
+		return 1;
+	}
+	return 0;
+}
+
+static bool lies_behind_damage(const struct cleaner *c, const struct segment *seg)
+{
+	for (uint32_t i = 0; c->p->segs[i] != seg; i++) {
+		if (c->p->segs[i]->set_aside)
+			return true;
+	}
+	return false;
 }
 
 static void scan_begin(struct cleaner *c)
@@ -141,10 +179,27 @@ static void scan_begin(struct cleaner *c)
 	meta_scan_init(&c->scan, c->seg, &c->meta, FORMAT_HEAD_LEN, c->seg->meta_len);
 	c->scan.strict = true;
 	c->scanning = true;
+	c->data_end = 0;
+	c->next_offset = c->seg->base_offset;
 }
 
-/* The next batch of the segment within this slice. 1; 0: that was all; -EAGAIN. *ret_tired: none,
- * since the slice is used up. */
+/* Where the scan has ended the segment must: by its values where it was cleaned, else by the next
+ * one's base. */
+static int check_end(struct cleaner *c)
+{
+	const struct segment *seg = c->seg;
+	uint32_t idx = plog_seg_of_offset(c->p, seg->base_offset);
+
+	ASSERT(c->p->segs[idx] == seg && idx + 1 < c->p->seg_cnt);
+	if (seg->generation ? c->data_end == seg->data_len
+			    : c->next_offset == c->p->segs[idx + 1]->base_offset)
+		return 0;
+	return of_segment(plog_set_fault(c->p, seg, SEGMENT_META, c->scan.pos,
+					 "descriptions are missing behind it"));
+}
+
+/* The next batch of the segment within this slice. 1; 0: that was all; -EAGAIN; DAMAGED.
+ * *ret_tired: none, since the slice is used up. */
 static int next_batch(struct cleaner *c, struct batch_head *h, bool *ret_tired)
 {
 	int r;
@@ -156,10 +211,43 @@ static int next_batch(struct cleaner *c, struct batch_head *h, bool *ret_tired)
 		scan_begin(c);
 	r = meta_scan_next(&c->scan, h);
 	if (r == -EBADMSG)
-		return plog_set_fault(c->p, c->seg, SEGMENT_META, c->scan.pos,
-				      "the description does not match its checksum");
-	if (r > 0)
+		r = plog_set_fault(c->p, c->seg, SEGMENT_META, c->scan.pos,
+				   "the description does not match its checksum");
+	if (r > 0) {
 		c->left -= MIN(c->left, h->total_len);
+		c->data_end = h->data_pos + h->data_len;
+		c->next_offset = h->base_offset + h->cnt;
+	}
+	return r ? of_segment(r) : check_end(c);
+}
+
+/* Once more, when its bytes are there. */
+static void batch_again(struct cleaner *c, const struct batch_head *h)
+{
+	c->scan.pos = h->meta_pos;
+}
+
+static int bad_values(struct cleaner *c, const struct batch_head *h, const char *what)
+{
+	return of_segment(plog_set_fault(c->p, c->seg, SEGMENT_DATA, h->data_pos, what));
+}
+
+/* Reads the values of the batch that the scan holds. */
+static int read_values(struct cleaner *c, const struct batch_head *h)
+{
+	int fd = segment_fd(c->seg, SEGMENT_DATA), r;
+
+	if (fd < 0)
+		return of_segment(fd);
+	buf_reset(&c->values);
+	r = buf_reserve(&c->values, (size_t)h->data_len + 1);
+	if (!r)
+		r = disk_read_full(c->p->disk, fd, c->values.data, h->data_len, h->data_pos);
+	c->left -= MIN(c->left, h->data_len);
+	if (r == -EIO)
+		return bad_values(c, h, "the device does not give it");
+	if (r == -EBADMSG || (!r && hash_xxh3(c->values.data, h->data_len) != h->values_hash))
+		return bad_values(c, h, "the values do not match their checksum");
 	return r;
 }
 
@@ -215,6 +303,11 @@ static int step_map(struct cleaner *c)
 	if (!c->seg)
 		return map_take(c);
 	while ((r = next_batch(c, &h, &tired)) > 0 && !tired) {
+		r = read_values(c, &h);
+		if (r) {
+			batch_again(c, &h);
+			break;
+		}
 		if (clean_map_put_batch(&c->map, c->scan.desc, &h)) {
 			map_is_full(c);
 			return 0;
@@ -249,13 +342,15 @@ static int make_out(struct cleaner *c)
 		return -ENOMEM;
 	c->out_seg = n;
 	if (seg->generation == UINT32_MAX)
-		return plog_set_fault(c->p, seg, SEGMENT_META, 36, "there is no next generation");
+		return of_segment(
+			plog_set_fault(c->p, seg, SEGMENT_META, 36, "there is no next generation"));
 	n->generation = seg->generation + 1;
 	n->base_pos = seg->base_pos;
 	n->prev_max_ts_ms = seg->prev_max_ts_ms;
 	n->created_ms = seg->created_ms;
 	if (!seg->generation)
-		n->created_ms = c->is_partial ? NEVER_WHOLE : c->now_ms;
+		n->created_ms =
+			c->is_partial || lies_behind_damage(c, seg) ? NEVER_WHOLE : c->now_ms;
 	n->loaded = n->sized = true;
 	snprintf(name, sizeof(name), "%020" PRId64 ".data.%" PRIu32, seg->base_offset,
 		 n->generation);
@@ -300,13 +395,20 @@ static int write_begin(struct cleaner *c)
 	return create_file(c, path, &n->meta_fd);
 }
 
+/* One without records stays only where the log begins, and behind one that was never cleaned: what
+ * is missing behind that is damage. */
+static bool is_needed(const struct cleaner *c)
+{
+	uint32_t idx = plog_seg_of_offset(c->p, c->seg->base_offset);
+
+	return c->kept || !idx || !c->p->segs[idx - 1]->generation;
+}
+
 static int look_end(struct cleaner *c)
 {
 	const struct segment *seg = c->seg;
-	/* One without records stays only where the log begins. */
-	bool is_needed = c->kept || c->p->segs[0] == seg;
 
-	if (!seg->generation || c->gone || !is_needed)
+	if (!seg->generation || c->gone || !is_needed(c))
 		return write_begin(c);
 	go_on(c, seg->base_offset + 1, K_LOOK);
 	return 0;
@@ -338,19 +440,13 @@ static int step_look(struct cleaner *c)
 	return r ? MIN(r, 0) : look_end(c);
 }
 
-static int bad_values(struct cleaner *c, const struct batch_head *h)
-{
-	return plog_set_fault(c->p, c->seg, SEGMENT_DATA, h->data_pos,
-			      "the values do not match their checksum");
-}
-
 /* Puts what stays of the batch that the scan holds into c->out. */
 static int copy_batch(struct cleaner *c, const struct batch_head *h)
 {
-	int fd = segment_fd(c->seg, SEGMENT_DATA), r;
+	int r = read_values(c, h);
 
-	if (fd < 0)
-		return fd;
+	if (r)
+		return r;
 	if (h->cnt > c->recs_cap) {
 		struct record *recs = realloc(c->recs, h->cnt * sizeof(*recs));
 
@@ -359,14 +455,8 @@ static int copy_batch(struct cleaner *c, const struct batch_head *h)
 		c->recs = recs;
 		c->recs_cap = h->cnt;
 	}
-	buf_reset(&c->values);
-	r = buf_reserve(&c->values, (size_t)h->data_len + 1);
-	if (!r)
-		r = disk_read_full(c->p->disk, fd, c->values.data, h->data_len, h->data_pos);
-	if (!r)
-		r = clean_put_batch(&c->rule, c->scan.desc, c->values.data, h, c->recs, &c->out);
-	c->left -= MIN(c->left, h->data_len);
-	return r == -EBADMSG ? bad_values(c, h) : r;
+	r = clean_put_batch(&c->rule, c->scan.desc, c->values.data, h, c->recs, &c->out);
+	return r == -EBADMSG ? bad_values(c, h, "the records do not fit their description") : r;
 }
 
 /* Writes what stands in c->out. */
@@ -412,7 +502,7 @@ static int step_write(struct cleaner *c)
 			continue;
 		r = copy_batch(c, &h);
 		if (r) {
-			c->scan.pos = h.meta_pos; /* once more, when its bytes are there */
+			batch_again(c, &h);
 			break;
 		}
 	}
@@ -469,7 +559,7 @@ static int step_replace(struct cleaner *c)
 	c->out_seg = NULL;
 	segment_unref(old);
 	c->seg = n;
-	if (c->kept || c->p->segs[0] == n)
+	if (is_needed(c))
 		go_on(c, n->base_offset + 1, K_LOOK);
 	else
 		c->state = K_EMPTY;
@@ -504,6 +594,41 @@ static enum cleaner_need need_of(const struct cleaner *c)
 	return CLEANER_END;
 }
 
+/* What is not the segment's yet is removed; what cannot be is forgotten by the next start. */
+static int forget(struct cleaner *c)
+{
+	char path[SEGMENT_PATH_MAX];
+	int r, r2;
+
+	segment_path(c->out_seg, SEGMENT_DATA, path);
+	segment_close(c->out_seg, true);
+	r = disk_unlink(c->p->disk, path);
+	new_meta_path(c, path);
+	r2 = disk_unlink(c->p->disk, path);
+	r = r ? r : r2;
+	return r == -ENOENT ? 0 : r;
+}
+
+/* The segment stays as it is, and its keys count for nothing: the map is made anew without it. */
+static int set_aside(struct cleaner *c)
+{
+	uint64_t seed = c->map.seed;
+	int r = c->out_seg ? forget(c) : 0;
+
+	segment_unref(c->out_seg);
+	c->out_seg = NULL;
+	c->seg->set_aside = true;
+	c->stats.set_aside++;
+	if (c->state == K_MAP) {
+		clean_map_fini(&c->map);
+		c->map.seed = seed;
+		go_on(c, 0, K_MAP);
+	} else {
+		go_on(c, c->seg->base_offset + 1, K_LOOK);
+	}
+	return r;
+}
+
 int cleaner_step(struct cleaner *c, enum cleaner_need *ret)
 {
 	int r = 0;
@@ -531,24 +656,11 @@ int cleaner_step(struct cleaner *c, enum cleaner_need *ret)
 	case K_END:
 		break;
 	}
+	if (r == DAMAGED)
+		r = set_aside(c);
 	if (!r)
 		*ret = need_of(c);
 	return r;
-}
-
-/* What is not the segment's yet is removed; what cannot be is forgotten by the next start. */
-static int forget(struct cleaner *c)
-{
-	char path[SEGMENT_PATH_MAX];
-	int r, r2;
-
-	segment_path(c->out_seg, SEGMENT_DATA, path);
-	segment_close(c->out_seg, true);
-	r = disk_unlink(c->p->disk, path);
-	new_meta_path(c, path);
-	r2 = disk_unlink(c->p->disk, path);
-	r = r ? r : r2;
-	return r == -ENOENT ? 0 : r;
 }
 
 int cleaner_stop(struct cleaner *c)

@@ -16,6 +16,12 @@
  * stable, so that nobody sees what a power loss takes back. Who has the old one open keeps it: it
  * goes to plog->gone, as what retention removes.
  *
+ * A segment that does not hold is set aside: it stays as it is, and the others are cleaned as if it
+ * were not there. Its keys do not count, so that no record goes for the sake of one that cannot be
+ * read; of a dirty segment descriptions and values are checked before any of its keys do. What it
+ * has of a key may be older than a tombstone behind it: those that are cleaned first while it is
+ * set aside stay for good.
+ *
  * Beforehand the caller has all of the log synced, and made sure that nothing of these segments is
  * put back and no recovery point lies in them: see cleaning.c.
  */
@@ -36,6 +42,7 @@ enum cleaner_need {
 
 struct cleaner_stats {
 	uint32_t segments, removed; /* written anew; of them, removed since nothing stayed */
+	uint32_t set_aside;	    /* the log's fault says what is wrong with the last one */
 	uint64_t bytes_before, bytes_after;
 	uint64_t records_gone;
 };

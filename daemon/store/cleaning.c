@@ -33,10 +33,13 @@ static int dirty_bytes(struct plog *p, uint64_t *ret)
 
 	for (uint32_t i = 0; i + 1 < p->seg_cnt; i++) {
 		struct segment *seg = p->segs[i];
-		int err = segment_load(seg);
+		int err = seg->set_aside ? 0 : segment_load(seg);
 
-		if (err)
+		if (err && err != -EIO)
 			return err;
+		/* Of what stays as it is nothing is due. */
+		if (err || seg->set_aside)
+			continue;
 		sealed += seg->meta_len + seg->data_len;
 		if (!seg->generation)
 			dirty += seg->meta_len + seg->data_len;
@@ -175,11 +178,18 @@ static void clean_step(struct store *s)
 {
 	enum cleaner_need need;
 	bool nowait = s->disk->nowait;
+	struct cleaner_stats before, st;
 	int err;
 
 	s->disk->nowait = s->clean.tries < WARM_TRIES_MAX;
+	cleaner_stats(s->clean.cleaner, &before);
 	err = cleaner_step(s->clean.cleaner, &need);
+	cleaner_stats(s->clean.cleaner, &st);
 	s->disk->nowait = nowait;
+	if (st.set_aside != before.set_aside)
+		LOG_AT(LOG_ERROR, s->clean.part->plog->dir, -EIO,
+		       "%u damaged segments are not cleaned, others are: %s",
+		       st.set_aside - before.set_aside, s->clean.part->plog->fault);
 	if (err == -EAGAIN) {
 		clean_warm(s);
 		return;

@@ -38,6 +38,7 @@ struct segment {
 	bool sized;	  /* data_len and meta_len hold */
 	bool head_synced; /* head and directory entry are stable */
 	bool leftover;	  /* segment_create() failed, and removing what it had made too */
+	bool set_aside;	  /* not to be cleaned in this life: damaged, or the next one's head is */
 	bool leaving;	  /* its names are about to be another's: no index is written */
 	bool used;	  /* since plog_close_idle() looked last */
 	uint32_t round;	  /* of the disk, when a descriptor was asked for last */

@@ -437,34 +437,157 @@ static void test_who_reads_a_segment_reads_it_to_its_end(void **state)
 	assert_true(list_is_empty(&b->log.gone));
 }
 
+/* The log as check_log(), read as a start reads __consumer_offsets: past what is damaged. */
+static void check_readable(struct bench *b, const char *want)
+{
+	const struct batch *batch;
+	int64_t off = 0, next;
+	struct buf out;
+
+	buf_init(&out);
+	while (off < b->log.next_offset) {
+		int r = plog_batch(&b->log, off, &batch);
+
+		if (r == -ENODATA)
+			break;
+		if (r == -EIO) {
+			assert_int_equal(plog_pass_damage(&b->log, off, &next, &batch), 0);
+			off = next;
+			continue;
+		}
+		assert_int_equal(r, 0);
+		for (uint32_t i = 0; i < batch->head.cnt; i++) {
+			if (batch->recs[i].offset >= off)
+				print_record(&out, &batch->head, &batch->recs[i]);
+		}
+		off = batch->recs[batch->head.cnt - 1].offset + 1;
+	}
+	buf_put_u8(&out, 0);
+	assert_string_equal(out.data, want);
+	buf_fini(&out);
+}
+
 static void test_a_damaged_segment_is_left_as_it_is(void **state)
 {
 	struct bench *b = *state;
-	struct cleaner *c;
-	const char *files[2] = { "meta", "data" };
+	const char *files[3] = { "meta", "data", "meta" };
+	const size_t at[3] = { FORMAT_HEAD_LEN + 60, 2, 20 };
+	struct plog_point end;
 
 	put(b, 1, "a=1 b=2");
 	put(b, 1, "c=1 a=2");
 	roll(b);
-	for (unsigned i = 0; i < 2; i++) {
-		size_t pos = i ? 2 : FORMAT_HEAD_LEN + 60;
-
-		simdisk_flip(b->sd, path_of(0, files[i]), pos, 1);
-		assert_int_equal(cleaner_new(&b->log, 4, 10, 64, &c), 0);
-		assert_int_equal(run_cleaner(b, c), -EIO);
-		assert_false(cleaner_is_committed(c));
-		assert_int_equal(cleaner_stop(c), 0);
-		cleaner_free(c);
+	put(b, 1, "d=1");
+	assert_int_equal(plog_point(&b->log, &end), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		simdisk_flip(b->sd, path_of(0, files[i]), at[i], 1);
+		assert_int_equal(reopen(b, &end), 0);
+		assert_int_equal(clean(b, 10).set_aside, 1);
 		assert_non_null(strstr(b->log.fault, files[i]));
+		assert_int_equal(b->log.segs[0]->generation, 0);
 		assert_false(exists(b, path_of(0, "data.1")));
 		assert_false(exists(b, path_of(0, "meta.new")));
-		simdisk_flip(b->sd, path_of(0, files[i]), pos, 1);
+		simdisk_flip(b->sd, path_of(0, files[i]), at[i], 1);
 	}
+	assert_int_equal(reopen(b, &end), 0);
 	clean(b, 10);
-	check_log(b, "1:b=2 2:c=1 3:a=2");
+	check_log(b, "1:b=2 2:c=1 3:a=2 4:d=1");
 }
 
-/* 48 keys fit: the first segment alone has more. */
+/* And no record goes for the sake of one that cannot be read. */
+static void test_what_stands_around_damage_is_cleaned(void **state)
+{
+	struct bench *b = *state;
+	struct cleaner_stats st;
+	struct plog_point end;
+
+	put(b, 1, "a=1 b=1 c=1");
+	roll(b);
+	put(b, 2, "a=2 b=2");
+	put(b, 2, "c=2 d=2");
+	roll(b);
+	put(b, 3, "b=3 d=3 e=3");
+	put(b, 3, "e=4");
+	roll(b);
+	/* The values of "a=2 b=2". */
+	simdisk_flip(b->sd, path_of(3, "data"), 0, 1);
+	st = clean(b, 10);
+	assert_int_equal(st.set_aside, 1);
+	assert_int_equal(st.segments, 2);
+	assert_int_equal(b->log.segs[0]->generation, 1);
+	assert_int_equal(b->log.segs[1]->generation, 0);
+	assert_int_equal(b->log.segs[2]->generation, 1);
+	check_readable(b, "0:a=1 2:c=1 5:c=2 6:d=2 7:b=3 8:d=3 10:e=4");
+	/* What comes later counts as ever, and what is damaged is not looked at again. */
+	put(b, 4, "a=5 c=5");
+	roll(b);
+	assert_int_equal(clean(b, 11).set_aside, 0);
+	check_readable(b, "5:c=2 6:d=2 7:b=3 8:d=3 10:e=4 11:a=5 12:c=5");
+	/* A cleaned segment is set aside as well; and the next life has to find both. */
+	put(b, 5, "f=1");
+	assert_int_equal(plog_point(&b->log, &end), 0);
+	assert_int_equal(reopen(b, &end), 0);
+	simdisk_flip(b->sd, path_of(7, "data"), 0, 1);
+	put(b, 5, "b=6");
+	roll(b);
+	assert_int_equal(clean(b, 12).set_aside, 2);
+	check_readable(b, "5:c=2 6:d=2 10:e=4 11:a=5 12:c=5 13:f=1 14:b=6");
+}
+
+/* Or an older record, which stays where the damage is, would count again. */
+static void test_tombstones_behind_damage_stay(void **state)
+{
+	struct bench *b = *state;
+	struct plog_point end;
+
+	put(b, 1, "x=1");
+	roll(b);
+	put(b, 1, "a=1");
+	put(b, 1, "b=1");
+	roll(b);
+	put(b, 2, "a x c=1");
+	roll(b);
+	simdisk_flip(b->sd, path_of(1, "data"), 2, 1);
+	assert_int_equal(clean(b, 10).set_aside, 1);
+	check_readable(b, "1:a=1 3:a 4:x 5:c=1");
+	/* Whether that is known to this life or not, and has healed or not. */
+	for (unsigned i = 0; i < 3; i++) {
+		put(b, 3, "c=2");
+		assert_int_equal(plog_point(&b->log, &end), 0);
+		if (i)
+			assert_int_equal(reopen(b, &end), 0);
+		if (i == 2)
+			simdisk_flip(b->sd, path_of(1, "data"), 2, 1);
+		roll(b);
+		clean(b, 1000000000);
+	}
+	check_log(b, "2:b=1 3:a 4:x 8:c=2");
+}
+
+/* A segment that is lost is no gap that cleaning has left. */
+static void test_a_hole_behind_a_segment_stays_damage(void **state)
+{
+	struct bench *b = *state;
+	const struct batch *batch;
+
+	put(b, 1, "a=1 b=1");
+	roll(b);
+	put(b, 2, "a=2");
+	roll(b);
+	put(b, 3, "a=3");
+	roll(b);
+	assert_int_equal(disk_unlink(b->log.disk, path_of(2, "data")), 0);
+	assert_int_equal(disk_unlink(b->log.disk, path_of(2, "meta")), 0);
+	assert_int_equal(reopen(b, &(struct plog_point){ .segment_base = 4,
+							 .next_offset = 4,
+							 .end_pos = 8,
+							 .meta_len = FORMAT_HEAD_LEN }),
+			 0);
+	assert_int_equal(clean(b, 10).set_aside, 1);
+	assert_int_equal(plog_batch(&b->log, 2, &batch), -EIO);
+	check_readable(b, "0:a=1 1:b=1 3:a=3");
+}
+
 /* Its gaps may be of any size, and its last descriptions are missed all the same. */
 static void test_a_cleaned_segment_that_was_cut_is_damaged(void **state)
 {
@@ -498,6 +621,7 @@ static void test_a_cleaned_segment_that_was_cut_is_damaged(void **state)
 	assert_int_equal(plog_batch(&b->log, 4, &batch), 0);
 }
 
+/* 48 keys fit: the first segment alone has more. */
 static void test_more_keys_than_the_map_takes(void **state)
 {
 	struct bench *b = *state;
@@ -649,6 +773,9 @@ int main(void)
 		CLEAN_CASE(test_a_segment_in_which_nothing_stays_is_removed),
 		CLEAN_CASE(test_who_reads_a_segment_reads_it_to_its_end),
 		CLEAN_CASE(test_a_damaged_segment_is_left_as_it_is),
+		CLEAN_CASE(test_what_stands_around_damage_is_cleaned),
+		CLEAN_CASE(test_tombstones_behind_damage_stay),
+		CLEAN_CASE(test_a_hole_behind_a_segment_stays_damage),
 		CLEAN_CASE(test_a_cleaned_segment_that_was_cut_is_damaged),
 		CLEAN_CASE(test_more_keys_than_the_map_takes),
 		CLEAN_CASE(test_other_names_are_left_alone),

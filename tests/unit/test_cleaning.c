@@ -112,6 +112,48 @@ static void test_the_size_stays_bounded(void **state)
 	check_newest(p, cnt);
 }
 
+static void damage_a_cleaned_one(struct fixture *f, struct plog *p)
+{
+	uint32_t idx = 1;
+	char path[64];
+
+	while (idx < p->seg_cnt && !(p->segs[idx]->generation && p->segs[idx]->data_len))
+		idx++;
+	assert_true(idx < p->seg_cnt);
+	sprintf(path, "orders-0/%020lld.data", (long long)p->segs[idx]->base_offset);
+	simdisk_flip(f->sim, path, 1, 1);
+}
+
+/* What is damaged stays, and the rest is cleaned as ever, in the next life, too. */
+static void test_the_size_stays_bounded_behind_damage(void **state)
+{
+	struct fixture *f = *state;
+	unsigned cnt = 0;
+
+	for (unsigned life = 0; life < 2; life++) {
+		struct plog *p;
+
+		open_ok(f);
+		p = plog_ok(f, 0, &COMPACT);
+		for (unsigned i = 0; i < 3000; i++, cnt++) {
+			put(f, p, cnt);
+			if (!life && i == 5)
+				simdisk_flip(f->sim, "orders-0/00000000000000000000.data", 1, 1);
+			if (life && i == 20)
+				damage_a_cleaned_one(f, p);
+			if (cnt % 4 == 0)
+				tick(f, 20);
+			while (cnt % 4 == 0 && store_deadline(f->s) <= f->mono_ms)
+				tick(f, 0);
+			if (i >= 200)
+				assert_true(plog_bytes(p) < 36000);
+		}
+		assert_int_equal(p->segs[0]->generation, 0);
+		assert_int_equal(f->failed, 0);
+		close_ok(f);
+	}
+}
+
 static void test_other_logs_are_not_cleaned(void **state)
 {
 	struct fixture *f = *state;
@@ -247,6 +289,7 @@ static void test_damage_in_one_log_keeps_no_other_from_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CLEAN_CASE(test_the_size_stays_bounded_behind_damage),
 		CLEAN_CASE(test_the_size_stays_bounded),
 		CLEAN_CASE(test_other_logs_are_not_cleaned),
 		CLEAN_CASE(test_pages_that_are_cold_are_read_in_beside),
