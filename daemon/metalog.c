@@ -58,7 +58,7 @@ static int read_snapshot(struct metalog *m, const char *path, uint64_t index)
 		r = -EBADMSG;
 	if (r) {
 		metadata_free(md);
-		return r == -EBADMSG ? -EIO : r;
+		return r == -EBADMSG || disk_is_no_file(r) ? -EIO : r;
 	}
 	metadata_free(m->md);
 	m->md = md;

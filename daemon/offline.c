@@ -235,7 +235,7 @@ static int find_id(struct offline *o, struct offline_dir *d)
 	int r = offline_bases(o->lower, d->name, &bases, &cnt);
 
 	if (r)
-		return r == -ENOTDIR ? 0 : r;
+		return r == -ENOTDIR || r == -ELOOP || r == -ENOENT ? 0 : r;
 	buf_init(&b);
 	for (size_t i = 0; i < cnt && !d->has_id; i++) {
 		uint8_t head[FORMAT_HEAD_LEN];

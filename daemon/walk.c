@@ -29,7 +29,7 @@ static int open_file(struct walk *w, const char *suffix, int *ret_fd, uint64_t *
 	r = disk_open(w->disk, path, DISK_RDONLY, ret_fd);
 	if (r) {
 		*ret_fd = -1;
-		return r == -ENOENT ? 0 : r;
+		return r == -ENOENT || disk_is_no_file(r) ? 0 : r;
 	}
 	r = disk_fstat(w->disk, *ret_fd, &st);
 	*ret_size = st.size;

@@ -52,6 +52,14 @@ static int io_result(int r)
 	return r < 0 ? -errno : 0;
 }
 
+/* Of a file that nobody may change it is told here which one it is. */
+static int io_told(const char *path, int err)
+{
+	if (err == -EPERM || err == -EACCES)
+		LOG_AT(LOG_ERROR, path, err, "may not be opened, renamed or removed");
+	return err;
+}
+
 /* What is no file is not opened: a fifo would wait for its other end, a device may do anything. */
 static int io_check_file(struct io_disk *io, const char *path)
 {
@@ -62,7 +70,7 @@ static int io_check_file(struct io_disk *io, const char *path)
 		return errno == ENOENT ? 0 : -errno;
 	if (S_ISREG(st.st_mode))
 		return 0;
-	err = S_ISDIR(st.st_mode) ? -EISDIR : S_ISLNK(st.st_mode) ? -ELOOP : -ENXIO;
+	err = S_ISDIR(st.st_mode) ? -EISDIR : S_ISLNK(st.st_mode) ? -ELOOP : -ENODEV;
 	LOG_AT(LOG_ERROR, path, err, "is no regular file: it is not opened");
 	return err;
 }
@@ -85,7 +93,7 @@ static int io_open(struct disk *d, const char *path, unsigned flags, int *ret_fd
 		fd = openat(io->dir_fd, path, fl, 0640);
 	while (fd < 0 && errno == EINTR);
 	if (fd < 0)
-		return -errno;
+		return io_told(path, -errno);
 	/* The last ones are for directories, which are opened to be synced: that must not fail. */
 	if ((rlim_t)fd >= io->fd_max) {
 		close(fd);
@@ -213,12 +221,12 @@ static int io_rename(struct disk *d, const char *from, const char *to)
 {
 	int dir_fd = io_disk_of(d)->dir_fd;
 
-	return io_result(renameat(dir_fd, from, dir_fd, to));
+	return io_told(from, io_result(renameat(dir_fd, from, dir_fd, to)));
 }
 
 static int io_unlink(struct disk *d, const char *path)
 {
-	return io_result(unlinkat(io_disk_of(d)->dir_fd, path, 0));
+	return io_told(path, io_result(unlinkat(io_disk_of(d)->dir_fd, path, 0)));
 }
 
 static int io_mkdir(struct disk *d, const char *path)

@@ -1,6 +1,10 @@
 #include "daemon/store/disk.h"
 
+#include "daemon/base/limits.h"
+#include "daemon/base/log.h"
+
 #include <errno.h>
+#include <stdio.h>
 
 int disk_open(struct disk *d, const char *path, unsigned flags, int *ret_fd)
 {
@@ -9,6 +13,29 @@ int disk_open(struct disk *d, const char *path, unsigned flags, int *ret_fd)
 	if ((err == -EMFILE || err == -ENFILE) && d->relieve && d->relieve(d->relieve_ctx))
 		err = d->ops->open(d, path, flags, ret_fd);
 	return err;
+}
+
+int disk_set_aside(struct disk *d, const char *path)
+{
+	char to[TOPIC_DIR_MAX + 128];
+
+	for (unsigned i = 0; i < 100; i++) {
+		struct disk_stat st;
+		int n = snprintf(to, sizeof(to), i ? "%s.foreign%u" : "%s.foreign", path, i);
+		int err;
+
+		if (n < 0 || (size_t)n >= sizeof(to))
+			return -ENAMETOOLONG;
+		err = disk_stat(d, to, &st);
+		if (!err)
+			continue;
+		if (err == -ENOENT)
+			err = disk_rename(d, path, to);
+		if (!err)
+			LOG_AT(LOG_ERROR, path, 0, "is no regular file: it is set aside as %s", to);
+		return err;
+	}
+	return -EEXIST;
 }
 
 int disk_close(struct disk *d, int fd)

@@ -18,6 +18,7 @@
 #include "daemon/base/assert.h"
 #include "daemon/base/list.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -133,8 +134,16 @@ struct disk {
 
 /* Opens a file (read-write unless DISK_RDONLY). -ENOENT, -EEXIST, -EMFILE, -ENOSPC, -EIO, -EINVAL
  * (DISK_DIRECT where the file system refuses it). What is no file: -EISDIR, -ELOOP (a symbolic
- * link), -ENXIO (a fifo, a device). */
+ * link), -ENODEV (a fifo, a device). */
 MUST_CHECK int disk_open(struct disk *d, const char *path, unsigned flags, int *ret_fd);
+/* Whether that is why it was not opened. */
+static inline bool disk_is_no_file(int err)
+{
+	return err == -EISDIR || err == -ELOOP || err == -ENODEV;
+}
+/* What stands in the place of a file and is none is renamed to PATH.foreign, or .foreign1 to
+ * .foreign99 where there is one: it may be somebody's, and its place is ours. */
+MUST_CHECK int disk_set_aside(struct disk *d, const char *path);
 /* Close of a descriptor that was written must come after a successful sync of it. */
 MUST_CHECK int disk_close(struct disk *d, int fd);
 /* Up to len bytes from pos; fewer only at the end of the file (EINTR and short counts are repeated

@@ -56,6 +56,8 @@ static int write_and_sync(struct store *s, const char *path, const void *data, s
 	int fd, err = disk_open(s->disk, path, DISK_CREATE, &fd);
 	int close_err;
 
+	if (disk_is_no_file(err) && !disk_set_aside(s->disk, path))
+		err = disk_open(s->disk, path, DISK_CREATE, &fd);
 	if (err)
 		return err;
 	err = disk_truncate(s->disk, fd, 0);
@@ -151,6 +153,16 @@ static size_t marker_text(const struct store *s, uint64_t incarnation, char ret[
 	return texts_put_marker(&m, ret);
 }
 
+/* What the stop is going to write into has to be a file. -ENOENT: there is none. */
+static int check_marker_new(struct store *s)
+{
+	int fd, err = disk_open(s->disk, MARKER_NEW, 0, &fd);
+
+	if (disk_is_no_file(err))
+		err = disk_set_aside(s->disk, MARKER_NEW) ? err : -ENOENT;
+	return err ? err : disk_close(s->disk, fd);
+}
+
 int store_put_marker_by(struct store *s)
 {
 	struct disk_stat st = { 0 };
@@ -160,10 +172,12 @@ int store_put_marker_by(struct store *s)
 	if (!err) {
 		/* Were both names of one file, the rename would leave both. */
 		err = disk_unlink(s->disk, MARKER_NEW);
+		if (err == -EISDIR)
+			err = disk_set_aside(s->disk, MARKER_NEW);
 		return err && err != -ENOENT ? err : disk_rename(s->disk, MARKER, MARKER_NEW);
 	}
 	if (err == -ENOENT)
-		err = disk_stat(s->disk, MARKER_NEW, &st);
+		err = check_marker_new(s);
 	if (err != -ENOENT)
 		return err;
 	/* Of no life. Where there is no room, the stop tries again. */
@@ -197,6 +211,9 @@ int store_read_marker(struct store *s, bool *ret_found, struct buf *ret)
 {
 	int err = store_read_file(s, MARKER, ret);
 
+	/* It vouches for nothing, and a stop needs its place. */
+	if (disk_is_no_file(err))
+		err = disk_set_aside(s->disk, MARKER) ? err : -ENOENT;
 	*ret_found = !err;
 	return err == -ENOENT ? 0 : err;
 }
@@ -292,8 +309,9 @@ static int id_of_segments(struct store *s, const char *dir, uint8_t ret[16])
 	struct segment_head h;
 	int fd, close_err, err = disk_list(s->disk, dir, first_meta, first);
 
+	/* What is no directory, or a link to none, is nobody's. */
 	if (err)
-		return err;
+		return err == -ENOTDIR || err == -ELOOP ? -ENOENT : err;
 	if (!*first)
 		return -ENOENT;
 	snprintf(path, sizeof(path), "%s/%s", dir, first);
@@ -322,7 +340,7 @@ int store_get_partition_id(struct store *s, const char *dir, uint8_t ret[16])
 	buf_init(&b);
 	partition_id_path(dir, path);
 	err = store_read_file(s, path, &b);
-	if (store_is_missing(err) ||
+	if (store_is_missing(err) || err == -ENOTDIR ||
 	    (!err && texts_get_partition((const char *)b.data, b.len, ret)))
 		err = -ENOENT;
 	buf_fini(&b);

@@ -728,6 +728,27 @@ static int open_from(struct plog *p, struct names *n, const struct plog_point *f
 	return check_lone_files(r, n);
 }
 
+/* What it sets aside on the way it had counted as there: it begins anew, each time with less. */
+static int open_again(struct plog *p, struct names *names, struct recovery *r, bool clean)
+{
+	const struct recovery anew = *r;
+	const int64_t start_offset = p->start_offset;
+	const uint64_t start_pos = p->start_pos;
+	int rc;
+
+	do {
+		*r = anew;
+		*r->report = (struct plog_open_report){ 0 };
+		p->start_offset = start_offset;
+		p->start_pos = start_pos;
+		p->set_aside = false;
+		names->cnt = 0;
+		drop_segments(p);
+		rc = open_from(p, names, r->floor, clean, r);
+	} while (p->set_aside);
+	return rc;
+}
+
 int plog_open(struct plog *p, int64_t start_offset, uint64_t start_pos,
 	      const struct plog_point *floor, bool clean, struct debt *owed, unsigned owed_cnt,
 	      struct plog_open_report *ret)
@@ -744,11 +765,10 @@ int plog_open(struct plog *p, int64_t start_offset, uint64_t start_pos,
 	int rc;
 
 	PRE(!p->seg_cnt && !p->debt.cnt);
-	*ret = (struct plog_open_report){ 0 };
 	p->disk->nowait = false;
 	p->start_offset = start_offset;
 	p->start_pos = start_pos;
-	rc = open_from(p, &names, floor, clean, &r);
+	rc = open_again(p, &names, &r, clean);
 	p->disk->nowait = nowait;
 	free(names.v);
 	if (rc) {

@@ -303,6 +303,7 @@ struct put_back {
 		int fd;
 	} files[PUT_BACK_FILES];
 	unsigned file_cnt, hit;
+	char path[SEGMENT_PATH_MAX]; /* opened last */
 };
 
 static int put_back_sync(struct put_back *pb)
@@ -324,7 +325,6 @@ static int put_back_sync(struct put_back *pb)
 static int put_back_fd(struct put_back *pb, struct part *part, const struct journal_entry *e,
 		       int *ret_fd)
 {
-	char path[SEGMENT_PATH_MAX];
 	int err;
 
 	for (unsigned k = 0; k < pb->file_cnt; k++) {
@@ -342,9 +342,9 @@ static int put_back_fd(struct put_back *pb, struct part *part, const struct jour
 		if (err)
 			return err;
 	}
-	snprintf(path, sizeof(path), "%s/%020lld.%s", part->recover_dir, (long long)e->segment_base,
-		 e->is_data ? "data" : "meta");
-	err = disk_open(pb->s->disk, path, 0, ret_fd);
+	snprintf(pb->path, sizeof(pb->path), "%s/%020lld.%s", part->recover_dir,
+		 (long long)e->segment_base, e->is_data ? "data" : "meta");
+	err = disk_open(pb->s->disk, pb->path, 0, ret_fd);
 	if (err)
 		return err;
 	pb->hit = pb->file_cnt++;
@@ -465,7 +465,6 @@ static int put_back_all(struct store *s, const uint8_t *ring, const struct journ
 	if (!err)
 		err = journal_scan(ring, h, put_back_entry, pb, &scan);
 	sync_err = put_back_sync(pb);
-	free(pb);
 	if (!err)
 		err = sync_err;
 	if (!err && scan.damaged)
@@ -474,7 +473,9 @@ static int put_back_all(struct store *s, const uint8_t *ring, const struct journ
 			     (unsigned long long)scan.damage_pos);
 	if (err)
 		snprintf(rep->sentence, sizeof(rep->sentence),
-			 "the journal's entries cannot be put back: %s", log_errno_name(err));
+			 "the journal's entries cannot be put back%s%s: %s",
+			 *pb->path ? ", the last was for " : "", pb->path, log_errno_name(err));
+	free(pb);
 	take_points(s);
 	return err;
 }
@@ -712,6 +713,11 @@ int store_settle(struct store *s, const char *dir, const struct checkpoint_entry
 
 		snprintf(path, sizeof(path), "%s/%s", dir, name);
 		err = disk_open(s->disk, path, DISK_RDONLY, &fd);
+		at += strlen(name) + 1;
+		if (disk_is_no_file(err)) {
+			err = 0;
+			continue;
+		}
 		if (err)
 			break;
 		err = disk_fsync(s->disk, fd);
@@ -720,7 +726,6 @@ int store_settle(struct store *s, const char *dir, const struct checkpoint_entry
 		close_err = disk_close(s->disk, fd);
 		if (!err)
 			err = close_err;
-		at += strlen(name) + 1;
 	}
 	if (!err)
 		err = disk_sync_dir(s->disk, dir);

@@ -63,6 +63,18 @@ void segment_path(const struct segment *seg, enum segment_file file, char ret[SE
 			 seg->base_offset, suffix[file]);
 }
 
+/* disk_open(); what is no file is set aside and is missing then, which damage of that kind is. */
+static int open_path(struct segment *seg, const char *path, unsigned flags, int *ret_fd)
+{
+	struct disk *d = seg->plog->disk;
+	int r = disk_open(d, path, flags, ret_fd);
+
+	if (!disk_is_no_file(r) || disk_set_aside(d, path))
+		return r;
+	seg->plog->set_aside = true;
+	return flags & DISK_CREATE ? disk_open(d, path, flags, ret_fd) : -ENOENT;
+}
+
 /* -ENOENT where it is missing. */
 static int open_fd(struct segment *seg, enum segment_file file)
 {
@@ -81,8 +93,14 @@ static int open_fd(struct segment *seg, enum segment_file file)
 			return r;
 	}
 	segment_path(seg, file, path);
-	r = disk_open(seg->plog->disk, path, 0, fd);
+	r = open_path(seg, path, 0, fd);
 	return r ? r : *fd;
+}
+
+/* A file that nobody may change; root is not asked for anything else. */
+static bool is_forbidden(int r)
+{
+	return r == -EPERM || r == -EACCES;
 }
 
 int segment_fd(struct segment *seg, enum segment_file file)
@@ -91,6 +109,8 @@ int segment_fd(struct segment *seg, enum segment_file file)
 
 	if (r == -ENOENT)
 		r = plog_set_fault(seg->plog, seg, file, 0, "the file is missing");
+	else if (is_forbidden(r))
+		r = plog_set_fault(seg->plog, seg, file, 0, "the file may not be opened");
 	return r;
 }
 
@@ -222,6 +242,8 @@ static int load(struct segment *seg, int r, const struct segment_head *h)
 
 	if (r == -EIO)
 		plog_set_fault(p, seg, SEGMENT_META, 0, "the device does not give the head");
+	if (is_forbidden(r))
+		r = plog_set_fault(p, seg, SEGMENT_META, 0, "the file may not be opened");
 	if (r == -EBADMSG || r == -ENOENT || r == -EPROTONOSUPPORT || r == -ESTALE) {
 		plog_set_fault(p, seg, SEGMENT_META, 0, bad_head_is(r));
 		r = work_out_base_pos(seg);
@@ -338,6 +360,8 @@ static int unlink_file(struct segment *seg, enum segment_file file)
 
 	segment_path(seg, file, path);
 	r = disk_unlink(seg->plog->disk, path);
+	if (r == -EISDIR)
+		r = disk_set_aside(seg->plog->disk, path);
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -371,7 +395,7 @@ static int read_index_file(struct segment *seg, enum segment_file file, struct b
 	seg->used = true;
 	if (*fd < 0) {
 		segment_path(seg, file, path);
-		r = disk_open(d, path, DISK_RDONLY, fd);
+		r = open_path(seg, path, DISK_RDONLY, fd);
 		if (r)
 			return r == -ENOENT ? 0 : r;
 	}
@@ -562,7 +586,7 @@ static int append_file(struct segment *seg, enum segment_file file, const struct
 	int fd, r, r2;
 
 	segment_path(seg, file, path);
-	r = disk_open(d, path, DISK_CREATE, &fd);
+	r = open_path(seg, path, DISK_CREATE, &fd);
 	if (r)
 		return r;
 	r = disk_write(d, fd, b->data, b->len, pos);

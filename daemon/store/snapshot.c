@@ -63,6 +63,13 @@ int store_last_snapshot(struct store *s, struct plog *p, uint64_t below, uint64_
 	return 0;
 }
 
+static int drop(struct store *s, const char *path)
+{
+	int r = disk_unlink(s->disk, path);
+
+	return r == -EISDIR ? disk_set_aside(s->disk, path) : r;
+}
+
 int store_drop_snapshots(struct store *s, struct plog *p, uint64_t index)
 {
 	for (;;) {
@@ -74,7 +81,7 @@ int store_drop_snapshots(struct store *s, struct plog *p, uint64_t index)
 			return r;
 		snprintf(path, sizeof(path), "%s/%020llu-%010llu.checkpoint", p->dir,
 			 (unsigned long long)found.old_index, (unsigned long long)found.old_term);
-		r = disk_unlink(s->disk, path);
+		r = drop(s, path);
 		if (r)
 			return r;
 	}
@@ -99,7 +106,7 @@ int store_drop_unfinished(struct store *s, struct plog *p)
 
 	while ((r = disk_list(s->disk, p->dir, find_unfinished, name)) == 1) {
 		snprintf(path, sizeof(path), "%s/%s", p->dir, name);
-		r = disk_unlink(s->disk, path);
+		r = drop(s, path);
 		if (r)
 			return r;
 	}

@@ -505,6 +505,12 @@ int store_plog(struct store *s, const char *topic, const uint8_t topic_id[16], u
 			       "partition.metadata is missing or damaged at position 0: written "
 			       "anew");
 			err = store_put_partition_id(s, dir, topic_id);
+			/* It is no directory, nor a link to one. */
+			if (err == -ENOTDIR || err == -ELOOP || err == -ENOENT) {
+				err = disk_set_aside(s->disk, dir);
+				if (!err)
+					err = dir_make(s, dir, topic_id);
+			}
 		} else if (!err && memcmp(id, topic_id, 16)) {
 			err = -ESTALE;
 		}

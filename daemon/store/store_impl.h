@@ -263,7 +263,7 @@ MUST_CHECK int store_submit(struct store *s, struct disk_req *req, void *ctx);
 /* What an open says where there is no file: what stands there instead is not the store's. */
 static inline bool store_is_missing(int err)
 {
-	return err == -ENOENT || err == -EISDIR || err == -ELOOP || err == -ENXIO;
+	return err == -ENOENT || disk_is_no_file(err);
 }
 
 /* files.c */

@@ -139,7 +139,7 @@ static void test_what_is_no_file_is_not_opened(void **state)
 	assert_int_equal(symlink("/dev/zero", path), 0);
 	assert_int_equal(disk_mkdir(f->d, "dir"), 0);
 	for (unsigned i = 0; i < ARRAY_CNT(flags); i++) {
-		assert_int_equal(disk_open(f->d, "fifo", flags[i], &fd), -ENXIO);
+		assert_int_equal(disk_open(f->d, "fifo", flags[i], &fd), -ENODEV);
 		assert_int_equal(disk_open(f->d, "link", flags[i], &fd), -ELOOP);
 		assert_int_equal(disk_open(f->d, "dir", flags[i], &fd), -EISDIR);
 	}
