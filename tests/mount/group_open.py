@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # What `cat` reads of a member's only partition ends anywhere, within a record too. What was begun
-# is finished, whatever comes in between: the rest of the log, another partition, a hand-over, a seek,
-# a death.
+# is finished, whatever comes in between: the rest of the log, another partition, a hand-over, a
+# seek, a death.
 from t import *
 
 LINES = [b"%d " % i + b"x" * (i * 37 % 200) + b"\n" for i in range(12000)]
