@@ -433,6 +433,37 @@ static const struct scenario expiry = {
 	.covers = covers_expiry,
 };
 
+/* ---- Members that come one by one: each makes the group's record longer ---- */
+
+static const struct call members_first[] = { MKDIR(0), GROUP_MKDIR(0), END };
+static const struct call *const members_1[] = { members_first, NULL };
+static const struct call static_member[] = {
+	JOIN(0, "topics=orders instance=one"),
+	JOIN_READ(0),
+	STREAM_CLOSE(0),
+	END,
+};
+static const struct call static_too[] = {
+	PAUSE(4), JOIN(0, "topics=orders instance=two"), JOIN_READ(0), STREAM_CLOSE(0), END,
+};
+static const struct call *const members_2[] = { static_member, static_too, NULL };
+
+static const struct scenario members = {
+	.topics = { "orders" },
+	.groups = { "g" },
+	.lives = { { members_1,
+		     "num.partitions=2\noffsets.topic.num.partitions=1\njournal.bytes=1048576\n",
+		     false },
+		   { members_2, "", false } },
+	.swept = 1,
+	.after = after_groups,
+};
+
+static void test_a_record_is_whole_or_not_written(void **state)
+{
+	sweep_fails(&members, "members, ENOMEM", UINT64_MAX, -ENOMEM);
+}
+
 static void test_stop_among_all_ways_of_committing(void **state)
 {
 	sweep_stops(&modes, "ways of committing", 200);
@@ -507,6 +538,7 @@ int main(void)
 		cmocka_unit_test(test_each_call_fails_with_enospc),
 		cmocka_unit_test(test_each_call_fails_with_emfile),
 		cmocka_unit_test(test_each_allocation_fails),
+		cmocka_unit_test(test_a_record_is_whole_or_not_written),
 		cmocka_unit_test(test_nobody_notices_eintr_or_a_short_count),
 	};
 	const char *only = getenv("SWEEP_ONLY");

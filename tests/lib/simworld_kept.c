@@ -295,6 +295,44 @@ static void note_key(struct key *keys, unsigned *cnt, const struct record *rec)
 	keys[i].has_value = rec->value_len != RECORD_NULL;
 }
 
+static int decode_value(const struct record *rec)
+{
+	static const struct group_settings none;
+	struct group_offset offset;
+	struct group_intent intent;
+	struct group *group;
+	struct group_key k;
+	int r = group_key_decode(rec->key, rec->key_len, &k);
+
+	if (r || rec->value_len == RECORD_NULL)
+		return r;
+	switch (k.type) {
+	case GROUP_KEY_OFFSET:
+		return group_offset_decode(rec->value, rec->value_len, &offset);
+	case GROUP_KEY_INTENT:
+		return group_intent_decode(rec->value, rec->value_len, &intent);
+	case GROUP_KEY_STATE:
+		break;
+	}
+	group = group_new("", k.group_id, &none);
+	r = group_state_load(group, rec->value, rec->value_len, 0);
+	group_free(group);
+	return r;
+}
+
+/* Whatever memory there was when it was written, a record is whole. */
+static void check_value(struct world *w, const struct record *rec)
+{
+	int r = decode_value(rec);
+
+	/* The one allocation that is to fail may be one of these. */
+	if (r == -ENOMEM && w->may_fail)
+		r = decode_value(rec);
+	if (r)
+		world_fail(w, OFFSETS_TOPIC " offset %lld: a record of %d bytes that is none: %s",
+			   (long long)rec->offset, (int)rec->value_len, strerror(-r));
+}
+
 /* What is kept there is of groups and topics that are there. */
 static void check_keys(struct world *w)
 {
@@ -323,6 +361,7 @@ static void check_keys(struct world *w)
 			for (uint32_t n = 0; n < b->head.cnt; n++) {
 				if (b->recs[n].offset < at)
 					continue;
+				check_value(w, &b->recs[n]);
 				note_key(keys, &cnt, &b->recs[n]);
 				at = b->recs[n].offset + 1;
 			}
@@ -332,6 +371,9 @@ static void check_keys(struct world *w)
 		struct group_key k;
 
 		assert_int_equal(group_key_decode(keys[i].bytes, keys[i].len, &k), 0);
+		if (!keys[i].has_value && k.type == GROUP_KEY_STATE &&
+		    metadata_find_group_id(md, k.group_id))
+			world_fail(w, "the state of a group that is there is none");
 		if (!keys[i].has_value)
 			continue;
 		if (!metadata_find_group_id(md, k.group_id))
