@@ -269,7 +269,7 @@ void consume_close(struct fs *fs, struct handle *h)
 	(void)fs;
 	for (unsigned i = 0; i < ARRAY_CNT(h->held); i++) {
 		if (h->held[i])
-			segment_unref(h->held[i]);
+			segment_unhold(h->held[i]);
 		h->held[i] = NULL;
 	}
 	window_close(h);
@@ -281,10 +281,10 @@ static void hold(struct handle *h, struct segment *seg)
 	if (h->held[0] == seg)
 		return;
 	if (h->held[1])
-		segment_unref(h->held[1]);
+		segment_unhold(h->held[1]);
 	h->held[1] = h->held[0];
 	h->held[0] = seg;
-	segment_ref(seg);
+	segment_hold(seg);
 }
 
 /*

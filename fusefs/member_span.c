@@ -68,12 +68,12 @@ void span_put(struct stream *s, const struct span *sp)
 	s->spans[s->span_cnt++] = *sp;
 	sp->g->spans++;
 	if (sp->seg)
-		segment_ref(sp->seg);
+		segment_hold(sp->seg);
 }
 
 static void drop(struct fs *fs, struct stream *s, struct span *sp)
 {
-	segment_unref(sp->seg);
+	segment_unhold(sp->seg);
 	sp->g->spans--;
 	give_unref(fs, s, sp->g);
 }

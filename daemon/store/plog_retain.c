@@ -180,7 +180,7 @@ unsigned plog_relieve(struct plog *p)
 		struct segment *seg = p->segs[i];
 		int open = (seg->meta_fd >= 0) + (seg->data_fd >= 0);
 
-		if (!open || seg->refs > 1 || seg->round == p->disk->round ||
+		if (!open || seg->refs - seg->readers > 1 || seg->round == p->disk->round ||
 		    (p->undo_owed && seg == plog_active(p)))
 			continue;
 		segment_close(seg, false);

@@ -47,6 +47,21 @@ void segment_unref(struct segment *seg)
 	free(seg);
 }
 
+void segment_hold(struct segment *seg)
+{
+	segment_ref(seg);
+	seg->readers++;
+}
+
+void segment_unhold(struct segment *seg)
+{
+	if (!seg)
+		return;
+	PRE(seg->readers > 0 && seg->readers <= seg->refs);
+	seg->readers--;
+	segment_unref(seg);
+}
+
 void segment_path(const struct segment *seg, enum segment_file file, char ret[SEGMENT_PATH_MAX])
 {
 	static const char *const suffix[] = {

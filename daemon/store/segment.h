@@ -30,6 +30,7 @@ struct segment {
 	struct plog *plog; /* borrowed; outlives it */
 	int64_t base_offset;
 	uint32_t refs;
+	uint32_t readers;     /* so many of them are segment_hold()'s */
 	int meta_fd, data_fd; /* -1: not open */
 	int index_fd[2];      /* of .index and .timeindex, while they wait for cold pages */
 
@@ -69,6 +70,12 @@ struct segment *segment_new(struct plog *p, int64_t base_offset);
 void segment_ref(struct segment *seg);
 /* Frees a removed segment with the last reference. Takes NULL. */
 void segment_unref(struct segment *seg);
+/* The same for a reader who may come back to it: what it holds can be read whatever retention and
+ * cleaning do, and needs no open descriptor as long as the segment has its name. Else who reads a
+ * little of each of many partitions would hold all descriptors that there are. */
+void segment_hold(struct segment *seg);
+/* Takes NULL. */
+void segment_unhold(struct segment *seg);
 
 /* Its path below the data directory. */
 void segment_path(const struct segment *seg, enum segment_file file, char ret[SEGMENT_PATH_MAX]);
