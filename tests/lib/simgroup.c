@@ -46,6 +46,11 @@ bool sg_wants(uint32_t sub, const char *topic)
 	return !strcmp(topic, "a0") || !strcmp(topic, "b0");
 }
 
+bool sg_may(const struct sg_world *w, const struct sg_client *c, const struct sg_topic *t)
+{
+	return t->readers >> (c - w->clients) % SG_USERS & 1;
+}
+
 static struct group *new_group(struct sg_world *w)
 {
 	static const uint8_t id[16] = "the group's id";
@@ -200,6 +205,7 @@ void sg_restart(struct sg_world *w)
 	for (uint32_t i = 0; i < SG_CLIENTS; i++)
 		sg_forget(w, &w->clients[i]);
 	memcpy(w->instance_subs, w->written_subs, sizeof(w->written_subs));
+	memset(w->instance_barred, 0, sizeof(w->instance_barred));
 	w->is_killed = false;
 	sg_round(w);
 }
@@ -273,6 +279,66 @@ void sg_note_sub(struct sg_world *w, const struct sg_client *c)
 		w->instance_subs[c->instance[0] == 't'] = c->sub;
 }
 
+/* ---- Topics, and who may read them ---- */
+
+static void tell_topic(struct sg_world *w, const char *name)
+{
+	int r;
+
+	for (uint32_t t = 0; t < SG_TOPICS; t++) {
+		const struct sg_topic *s = &w->topics[t];
+
+		if (name ? strcmp(name, s->name) != 0 : !group_wants(w->g, s->name))
+			continue;
+		r = group_on_topic(w->g, s->name, s->id, s->part_cnt);
+		SG_EQ(w, r, 0);
+	}
+}
+
+static void tell_topics(struct sg_world *w)
+{
+	const char *name;
+
+	while (group_topics_due(w->g, &name))
+		tell_topic(w, name);
+}
+
+/* Of a topic that is gone nobody says so. */
+static void tell_access(struct sg_world *w, struct sg_client *c, const struct sg_topic *t)
+{
+	bool may = !t->part_cnt || sg_may(w, c, t);
+	uint32_t bit = 1U << (t - w->topics);
+
+	if (!c->is_open || c->is_expelled || !group_subscribes(w->g, c->slot, t->name))
+		return;
+	group_on_access(w->g, c->slot, t->name, may);
+	if (c->instance && may)
+		w->instance_barred[c->instance[0] == 't'] &= ~bit;
+	else if (c->instance)
+		w->instance_barred[c->instance[0] == 't'] |= bit;
+}
+
+void sg_tell_access(struct sg_world *w, struct sg_client *c)
+{
+	const char *name;
+
+	tell_topics(w);
+	/* It may all until something else is said. */
+	if (c->instance)
+		w->instance_barred[c->instance[0] == 't'] = 0;
+	for (uint32_t i = 0; (name = group_topic_at(w->g, c->slot, i)); i++)
+		for (uint32_t t = 0; t < SG_TOPICS; t++)
+			if (w->topics[t].part_cnt && !strcmp(w->topics[t].name, name))
+				tell_access(w, c, &w->topics[t]);
+}
+
+void sg_set_readers(struct sg_world *w, struct sg_topic *t, uint32_t readers)
+{
+	t->readers = readers;
+	for (uint32_t i = 0; i < SG_CLIENTS; i++)
+		tell_access(w, &w->clients[i], t);
+}
+
 bool sg_join(struct sg_world *w, struct sg_client *c)
 {
 	char sentence[GROUP_SENTENCE_LEN];
@@ -280,6 +346,7 @@ bool sg_join(struct sg_world *w, struct sg_client *c)
 	struct group_member_view v;
 	bool is_back = c->instance && find_instance(w, c->instance, &v) &&
 		       w->instance_subs[c->instance[0] == 't'] == c->sub &&
+		       !w->instance_barred[c->instance[0] == 't'] &&
 		       group_state(w->g) == GROUP_STABLE && !group_is_unwritten(w->g);
 	uint64_t before = is_back ? shares_of(w, v.slot) : 0;
 	int r = group_join(w->g, w->now_ms, &j, &c->slot, sentence);
@@ -299,24 +366,11 @@ bool sg_join(struct sg_world *w, struct sg_client *c)
 	c->line_generation = 0;
 	sg_lose_all(c);
 	sg_sign(w, c);
-	return is_back;
+	sg_tell_access(w, c);
+	return is_back && !group_is_unsettled(w->g);
 }
 
 /* ---- Settling ---- */
-
-static void tell_topic(struct sg_world *w, const char *name)
-{
-	int r;
-
-	for (uint32_t t = 0; t < SG_TOPICS; t++) {
-		const struct sg_topic *s = &w->topics[t];
-
-		if (name ? strcmp(name, s->name) != 0 : !group_wants(w->g, s->name))
-			continue;
-		r = group_on_topic(w->g, s->name, s->id, s->part_cnt);
-		SG_EQ(w, r, 0);
-	}
-}
 
 static void expelled(struct sg_world *w, struct sg_client *c)
 {
@@ -419,10 +473,8 @@ static void settle(struct sg_world *w)
 bool sg_settle(struct sg_world *w)
 {
 	uint64_t generation = group_generation(w->g);
-	const char *name;
 
-	while (group_topics_due(w->g, &name))
-		tell_topic(w, name);
+	tell_topics(w);
 	if (group_is_unsettled(w->g))
 		settle(w);
 	if (dies(w))
@@ -486,8 +538,13 @@ void sg_set_topic(struct sg_world *w, struct sg_topic *t, uint32_t part_cnt, boo
 		memcpy(t->id, &w->id_cnt, sizeof(w->id_cnt));
 	}
 	t->part_cnt = part_cnt;
-	if (group_wants(w->g, t->name))
-		tell_topic(w, t->name);
+	if (is_new)
+		t->readers = sg_below(w, 4) ? (1U << SG_USERS) - 1 : sg_below(w, 1U << SG_USERS);
+	if (!group_wants(w->g, t->name))
+		return;
+	tell_topic(w, t->name);
+	for (uint32_t i = 0; i < SG_CLIENTS; i++)
+		tell_access(w, &w->clients[i], t);
 }
 
 void sg_append(struct sg_world *w, struct sg_topic *t, uint32_t partition, int64_t cnt)

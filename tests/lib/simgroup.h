@@ -13,6 +13,7 @@
  * - A committed offset covers only what was dealt with, does not move back, and is what was written
  *   when the broker comes back.
  * - Who was expelled or fenced commits nothing. Nobody is expelled before its time, nor kept after.
+ * - A member is told to have, and is given, only what its user may read.
  * - What does not move is not touched.
  */
 #ifndef TOPICFS_TESTS_SIMGROUP_H
@@ -29,6 +30,7 @@
 #define SG_CLIENTS 8U
 #define SG_KEYS 1024U
 #define SG_SUBS 6U
+#define SG_USERS 2U
 
 /* One partition, and all that is known about it. */
 struct sg_part {
@@ -44,6 +46,7 @@ struct sg_topic {
 	char name[8];
 	uint8_t id[16];
 	uint32_t part_cnt; /* 0: there is none */
+	uint32_t readers;  /* a bit for each user that may read it */
 	struct sg_part parts[SG_PARTS];
 };
 
@@ -84,7 +87,8 @@ struct sg_world {
 	struct sg_topic topics[SG_TOPICS];
 	struct sg_client clients[SG_CLIENTS];
 	uint32_t instance_subs[2], written_subs[2]; /* of "one" and "two" */
-	uint64_t id_cnt;			    /* of topics */
+	uint32_t instance_barred[2]; /* a bit for each topic that its last member might not read */
+	uint64_t id_cnt;	     /* of topics */
 	uint64_t told_generation;
 	struct sg_entry entries[SG_KEYS]; /* what is written */
 	uint32_t entry_cnt;
@@ -110,6 +114,8 @@ void sg_init(struct sg_world *w, uint64_t seed);
 void sg_fini(struct sg_world *w);
 /* Whether a subscription (0 to SG_SUBS - 1) has a topic. */
 bool sg_wants(uint32_t sub, const char *topic);
+/* Whether the client's user (they take turns) may read it. */
+bool sg_may(const struct sg_world *w, const struct sg_client *c, const struct sg_topic *t);
 
 /* ---- What happens (the broker lives) ---- */
 
@@ -129,6 +135,8 @@ void sg_seek(struct sg_world *w, struct sg_client *c);
 void sg_commit_by_other(struct sg_world *w);
 /* A topic has so many partitions now; is_new: it is another of that name. */
 void sg_set_topic(struct sg_world *w, struct sg_topic *t, uint32_t part_cnt, bool is_new);
+/* Its owner or mode has changed. */
+void sg_set_readers(struct sg_world *w, struct sg_topic *t, uint32_t readers);
 void sg_append(struct sg_world *w, struct sg_topic *t, uint32_t partition, int64_t cnt);
 /* The end of each round of the loop: what is due, settling, events, reads that wait. */
 void sg_round(struct sg_world *w);

@@ -42,6 +42,7 @@ static void tell(struct sg_world *w, struct sg_client *c, uint32_t t, uint32_t p
 	uint64_t generation = group_generation(w->g);
 
 	SG_CHECK(w, sg_wants(c->sub, w->topics[t].name));
+	SG_CHECK(w, sg_may(w, c, &w->topics[t]));
 	SG_CHECK(w, generation >= w->told_generation && generation > 0);
 	SG_CHECK(w, part->told_generation != generation || !strcmp(part->told, name));
 	check_exclusive(w, c, t, p);
@@ -435,6 +436,7 @@ void sg_resubscribe(struct sg_world *w, struct sg_client *c, uint32_t sub)
 	j = sg_words(c);
 	r = group_resubscribe(w->g, w->now_ms, c->slot, &j, sentence);
 	SG_EQ(w, r, 0);
+	sg_tell_access(w, c);
 	sg_sign(w, c);
 	sg_note_sub(w, c);
 }
@@ -452,7 +454,7 @@ static void check_part(struct sg_world *w, uint32_t t, uint32_t p)
 
 		if (!c->is_open || c->is_expelled)
 			continue;
-		is_wanted |= sg_wants(c->sub, topic->name);
+		is_wanted |= sg_wants(c->sub, topic->name) && sg_may(w, c, topic);
 		holders += group_holds(w->g, c->slot, topic->id, p, NULL);
 	}
 	SG_EQ(w, holders, is_wanted);

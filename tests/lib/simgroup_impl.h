@@ -13,6 +13,9 @@ bool sg_settle(struct sg_world *w);
 /* Joins. Whether an instance came back to a group at rest with the subscription that it had: then
  * the generation stays. */
 bool sg_join(struct sg_world *w, struct sg_client *c);
+/* The group is told of the topics that are due, and what of all that the client subscribes it may
+ * read. */
+void sg_tell_access(struct sg_world *w, struct sg_client *c);
 /* Remembers what an instance subscribes. */
 void sg_note_sub(struct sg_world *w, const struct sg_client *c);
 void sg_commit_late(struct sg_world *w, const struct sg_client *c);

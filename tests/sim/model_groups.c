@@ -1,8 +1,8 @@
 /*
  * A consumer group against a world that knows what every process knows (tests/lib/simgroup.h),
  * under a seed: processes join as streams and through lines, by names and patterns, as instances;
- * they die, stall and come back; topics grow, go and are made again; writes fail; the broker is
- * killed between any two steps. In the end all comes to rest.
+ * they die, stall and come back; topics grow, go and are made again, and who may read them changes;
+ * writes fail; the broker is killed between any two steps. In the end all comes to rest.
  *
  * tests/lib/seeds.h says which seeds. A failure prints its seed; "model_groups 1 SEED" repeats it
  * alone.
@@ -61,6 +61,12 @@ static void change_settings(struct sg_world *w)
 	group_set_settings(w->g, &w->set);
 }
 
+static void change_readers(struct sg_world *w, struct sg_topic *t)
+{
+	if (t->part_cnt)
+		sg_set_readers(w, t, sg_below(w, 1U << SG_USERS));
+}
+
 /* Something that a living process does. */
 static void act(struct sg_world *w)
 {
@@ -110,7 +116,10 @@ static void step(struct sg_world *w)
 		w->is_killed = !sg_below(w, 4);
 		break;
 	case 2:
-		change_settings(w);
+		if (sg_below(w, 2))
+			change_settings(w);
+		else
+			change_readers(w, t);
 		break;
 	case 3:
 		sg_commit_by_other(w);
