@@ -11,6 +11,9 @@ static bool copy_decode(const uint8_t *p, struct debt *ret)
 {
 	uint8_t mem[COPY_LEN];
 
+	/* Most were never stored. */
+	if (!le64_load(p + 8))
+		return false;
 	memcpy(mem, p, COPY_LEN);
 	if (!le64_load(mem + 8) || le64_load(mem) != hash_xxh3(mem + 8, COPY_LEN - 8))
 		return false;

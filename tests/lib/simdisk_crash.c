@@ -46,6 +46,17 @@ static void pending_stop(struct simdisk *d)
 	}
 }
 
+/* Of a mapped MiB a few slots are used: all is looked at, and little copied. */
+static size_t used_len(const struct simfile *f)
+{
+	static const uint8_t zeros[16384];
+	size_t len = f->cap;
+
+	while (len >= sizeof(zeros) && !memcmp(f->cur + len - sizeof(zeros), zeros, sizeof(zeros)))
+		len -= sizeof(zeros);
+	return len;
+}
+
 void sim_stop(struct simdisk *d)
 {
 	if (d->stopped)
@@ -57,8 +68,10 @@ void sim_stop(struct simdisk *d)
 
 		if (!f || !f->mapped || !f->cap)
 			continue;
-		f->kept = sim_mem_take(f->cap);
-		memcpy(f->kept, f->cur, f->cap);
+		f->kept_len = used_len(f);
+		f->kept = malloc(f->kept_len + 1);
+		ASSERT(f->kept);
+		memcpy(f->kept, f->cur, f->kept_len);
 	}
 }
 
@@ -106,11 +119,15 @@ static void settle(struct simdisk *d)
 	sim_close_all(d);
 	for (size_t i = 0; i < d->name_cnt; i++) {
 		struct simfile *f = d->names[i].cur;
+		size_t len;
 
 		if (!f || !f->kept)
 			continue;
-		memcpy(f->cur, f->kept, f->cap);
-		sim_mem_give(f->kept, f->cap);
+		len = used_len(f);
+		memcpy(f->cur, f->kept, f->kept_len);
+		if (len > f->kept_len)
+			memset(f->cur + f->kept_len, 0, len - f->kept_len);
+		free(f->kept);
 		f->kept = NULL;
 	}
 	d->stop_at = UINT64_MAX;
@@ -156,8 +173,12 @@ static void file_crash(struct simdisk *d, struct simfile *f)
 		break;
 	}
 	for (size_t at = f->dirty / SECTOR * SECTOR; at < f->dirty_end; at += SECTOR) {
-		size_t n = MIN(SECTOR, f->cap - at);
+		size_t n;
 
+		while (at + 32 * SECTOR < f->dirty_end &&
+		       !memcmp(f->cur + at, f->stable + at, 32 * SECTOR))
+			at += 32 * SECTOR;
+		n = MIN(SECTOR, f->cap - at);
 		if (!memcmp(f->cur + at, f->stable + at, n))
 			continue;
 		switch (choose(d, 5, 4, 0, 2)) {
@@ -244,7 +265,7 @@ void simdisk_stop_after(struct simdisk *d, uint64_t cnt)
 		struct simfile *f = d->names[i].cur;
 
 		if (f) {
-			sim_mem_give(f->kept, f->cap);
+			free(f->kept);
 			f->kept = NULL;
 		}
 	}

@@ -51,7 +51,7 @@ void sim_file_unref(struct simfile *f)
 		return;
 	sim_mem_give(f->cur, f->cap);
 	sim_mem_give(f->stable, f->cap);
-	sim_mem_give(f->kept, f->cap);
+	free(f->kept);
 	free(f);
 }
 

@@ -16,7 +16,8 @@ struct simfile {
 	size_t alloc;		     /* room that was allocated beyond the length */
 	unsigned refs;		     /* names (cached and stable) and descriptors */
 	bool is_dir, mapped, warm, locked;
-	uint8_t *kept; /* what was mapped, as of the stop */
+	uint8_t *kept; /* what was mapped, as of the stop; behind kept_len: zeros */
+	size_t kept_len;
 	int64_t mtime_ms;
 };
 

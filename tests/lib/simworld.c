@@ -202,12 +202,11 @@ static uint64_t send_config(struct world *w, struct world_client *c)
 /* The newline of a kept line comes first. */
 static uint64_t send_records(struct world *w, struct world_client *c)
 {
-	char *text = malloc(TEXT_MAX);
+	static char text[TEXT_MAX];
 	bool is_msg = strstr(c->name, ".msg") != NULL;
 	size_t len = 0;
 	uint64_t unique;
 
-	assert_non_null(text);
 	c->sent = c->at->cnt + (c->tail.id != 0);
 	if (c->tail.id) {
 		text[len++] = '\n';
@@ -223,7 +222,6 @@ static uint64_t send_records(struct world *w, struct world_client *c)
 		plan_put(w, p);
 	}
 	unique = send_write(w, c, text, len);
-	free(text);
 	return unique;
 }
 
@@ -347,11 +345,10 @@ static void answered(void *ctx, uint64_t unique, int err, const void *data, size
 static void check_read(struct world *w, const struct world_client *c, const char *text, size_t len)
 {
 	const struct world_part *p = &w->topics[c->topic].parts[c->name[0] - '0'];
-	char *want = malloc(VALUE_MAX);
+	static char want[VALUE_MAX];
 	int64_t at = p->start;
 	size_t pos = 0;
 
-	assert_non_null(want);
 	while (pos < len && at < p->cnt) {
 		size_t n = world_value(p->ids[at++], want), have;
 
@@ -365,7 +362,6 @@ static void check_read(struct world *w, const struct world_client *c, const char
 				   c->name, text + pos, want);
 		pos += have;
 	}
-	free(want);
 	if (pos < len)
 		world_fail(w, "topic %u partition %s: bytes were read that nobody wrote", c->topic,
 			   c->name);

@@ -334,9 +334,8 @@ static void take_text(struct world *w, struct world_client *c, const char *text,
 {
 	struct world_stream *s = &c->stream;
 	const char *end = text + len, *line = text;
-	char *want = malloc(VALUE_MAX);
+	static char want[VALUE_MAX];
 
-	assert_non_null(want);
 	while (line < end) {
 		const char *nl = memchr(line, '\n', (size_t)(end - line));
 		const char *json = *line == '{' ? strstr(line, "\"value\":\"r") : NULL;
@@ -354,7 +353,6 @@ static void take_text(struct world *w, struct world_client *c, const char *text,
 		if (!s->cnt || s->pos > s->ends[s->cnt - 1])
 			take_record(w, c, id, s->pos);
 	}
-	free(want);
 }
 
 static void take_line(struct world *w, struct world_client *c, int err)
