@@ -98,7 +98,9 @@ struct world_group {
 	uint8_t id[16];
 	uint64_t generation; /* the newest that anybody was told */
 	bool lost_power;     /* since then */
-	unsigned max_deliveries;
+	/* `max.deliveries`: as it is, and as a write that a stop kept from its answer may have
+	 * made it. */
+	unsigned max_deliveries, max_asked;
 	/* `commit`: as it is, and as somebody has asked for at least. */
 	bool on_read, manual, may_on_read;
 	/* What the newest line of a `join` said, and whether the broker stopped uncleanly since. */

@@ -250,6 +250,8 @@ void world_group_sent(struct world *w, struct world_client *c, int err)
 
 	if (q->kind == CALL_GROUP_CONFIG)
 		g->may_on_read |= strstr(q->text, "commit=on-read") != NULL;
+	if (q->kind == CALL_GROUP_CONFIG && q->cnt)
+		g->max_asked = g->max_asked ? MIN(g->max_asked, q->cnt) : q->cnt;
 	/* What was refused at once has done nothing. */
 	if (!is_line || (err && err != -EINPROGRESS && !simdisk_is_stopped(w->sim)))
 		return;

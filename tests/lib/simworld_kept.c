@@ -236,8 +236,8 @@ static void check_letter(struct world *w, unsigned g, const struct record *rec)
 		world_fail(w, "group %u: %u letters about record %u, %s %s %s", g, wg->letters[id],
 			   id, topic, part, off);
 	/* A stop, or an answer that failed, may have counted a delivery that nobody saw. */
-	if (!wg->rejected[id] && (!wg->max_deliveries || !wg->given[id] ||
-				  wg->given[id] + w->stops + w->refused < wg->max_deliveries))
+	if (!wg->rejected[id] && (!wg->max_asked || !wg->given[id] ||
+				  wg->given[id] + w->stops + w->refused < wg->max_asked))
 		world_fail(w, "group %u: a letter about record %u, which was given %u times", g, id,
 			   wg->given[id]);
 }
