@@ -73,7 +73,7 @@ unit_store_TESTS := tests/unit/test_json.c tests/unit/test_debt.c tests/unit/tes
 	tests/unit/test_plog_damage.c tests/unit/test_clean.c tests/unit/test_journal.c \
 	tests/unit/test_kept.c tests/unit/test_owed.c \
 	tests/unit/test_checkpoint.c tests/unit/test_store.c tests/unit/test_store_end.c \
-	tests/unit/test_unopened.c
+	tests/unit/test_unopened.c tests/unit/test_clean_damage.c
 unit_io_TESTS := tests/unit/test_overlay.c tests/unit/test_io_disk.c
 unit_raft_TESTS := tests/unit/test_topic_config.c tests/unit/test_group_config.c \
 	tests/unit/test_metadata.c tests/unit/test_metadata_group.c

@@ -474,12 +474,12 @@ static int load_record(struct loader *l, struct be_partition *home, const struct
 static int pass_damage(struct loader *l, struct be_partition *p, int64_t *off)
 {
 	const struct batch *b;
-	int64_t next;
-	int r = plog_pass_damage(p->log, *off, &next, &b);
+	int64_t from, next;
+	int r = plog_pass_damage(p->log, *off, &from, &next, &b);
 
 	if (r)
 		return r;
-	coord_damage_found(l->c, &l->damage, p, *off, next);
+	coord_damage_found(l->c, &l->damage, p, from, next);
 	for (uint32_t i = 0; !r && b && i < b->head.cnt; i++) {
 		if (b->recs[i].offset >= *off)
 			r = load_record(l, p, &b->recs[i], b->recs[i].value_len != RECORD_NULL);

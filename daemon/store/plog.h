@@ -251,12 +251,13 @@ struct batch {
  * past next_offset; -ESTALE below start_offset; -EIO, -EAGAIN, -ENOMEM. */
 MUST_CHECK int plog_batch(struct plog *p, int64_t offset, const struct batch **ret);
 /*
- * Where the log goes on, after plog_batch() gave -EIO for an offset: *ret_next, behind it. *ret: of
- * the batch in between where only its values do not hold, else NULL; of it keys, headers and what
- * is a tombstone are good, and all values are NULL. Borrowed as that of plog_batch().
+ * Where the damage begins, after plog_batch() gave -EIO for an offset, and where the log goes on
+ * behind it: *ret_from (behind the offset, where cleaning left nothing in between) and *ret_next.
+ * *ret: of the batch in between where only its values do not hold, else NULL; of it keys, headers
+ * and what is a tombstone are good, and all values are NULL. Borrowed as that of plog_batch().
  */
-MUST_CHECK int plog_pass_damage(struct plog *p, int64_t offset, int64_t *ret_next,
-				const struct batch **ret);
+MUST_CHECK int plog_pass_damage(struct plog *p, int64_t offset, int64_t *ret_from,
+				int64_t *ret_next, const struct batch **ret);
 /* What plog_batch() has cost so far, in records decoded, over all plogs that share a cache: whoever
  * asks for many batches at once sees by it when others should have their turn. */
 uint64_t plog_work(const struct plog *p);

@@ -162,16 +162,24 @@ static int find_in_segment(struct plog *p, uint32_t idx, const struct want *w, s
 /* The first batch from segment idx on. 1 or 0. */
 static int find(struct plog *p, uint32_t idx, const struct want *w, struct found *f)
 {
+	struct want at = *w;
+
 	if (!plog_cache(p))
 		return -ENOMEM;
 	for (; idx < p->seg_cnt; idx++) {
 		int r = idx + 1 < p->seg_cnt ? segment_load(p->segs[idx + 1]) : 0;
 
 		if (!r)
-			r = find_in_segment(p, idx, w, f);
+			r = find_in_segment(p, idx, &at, f);
 		/* A time is looked for in what can be read at all. */
 		if (r && !(r == -EIO && w->kind == WANT_TIME && p->segs[idx]->bad_head))
 			return r;
+		if (idx + 1 == p->seg_cnt)
+			break;
+		/* Where cleaning has left nothing, the first of the next one is what is wanted:
+		 * what is damaged there is not passed without a word. */
+		at.offset = MAX(at.offset, p->segs[idx + 1]->base_offset);
+		at.pos = MAX(at.pos, p->segs[idx + 1]->base_pos);
 	}
 	return 0;
 }
@@ -385,7 +393,8 @@ static int decode_keys(struct plog *p, struct found *f, const struct batch **ret
 	return 0;
 }
 
-int plog_pass_damage(struct plog *p, int64_t offset, int64_t *ret_next, const struct batch **ret)
+int plog_pass_damage(struct plog *p, int64_t offset, int64_t *ret_from, int64_t *ret_next,
+		     const struct batch **ret)
 {
 	struct want w = { .kind = WANT_OFFSET, .offset = offset };
 	struct found f = { 0 };
@@ -394,6 +403,7 @@ int plog_pass_damage(struct plog *p, int64_t offset, int64_t *ret_next, const st
 
 	PRE(offset >= p->start_offset && offset < p->next_offset);
 	*ret = NULL;
+	*ret_from = offset;
 	if (!p->seg_cnt || offset < p->segs[0]->base_offset) {
 		*ret_next = p->seg_cnt ? p->segs[0]->base_offset : p->next_offset;
 		return 0;
@@ -401,16 +411,20 @@ int plog_pass_damage(struct plog *p, int64_t offset, int64_t *ret_next, const st
 	if (!plog_cache(p))
 		return -ENOMEM;
 	idx = plog_seg_of_offset(p, offset);
-	r = find_in_segment(p, idx, &w, &f);
+	/* Of a segment that cleaning has left nothing behind the offset nothing is damaged. */
+	while (!(r = find_in_segment(p, idx, &w, &f)) && idx + 1 < p->seg_cnt)
+		w.offset = p->segs[++idx]->base_offset;
 	if (r < 0 && r != -EIO)
 		return r;
+	*ret_from = w.offset;
 	*ret_next = idx + 1 < p->seg_cnt ? p->segs[idx + 1]->base_offset : p->next_offset;
 	if (!f.has_head)
 		return 0;
-	if (f.head.base_offset > offset) {
+	if (f.head.base_offset > w.offset && r < 0) {
 		*ret_next = f.head.base_offset;
 		return 0;
 	}
+	*ret_from = MAX(w.offset, f.head.base_offset);
 	*ret_next = f.head.base_offset + f.head.cnt;
 	return decode_keys(p, &f, ret);
 }
