@@ -392,7 +392,8 @@ static int serve_new(struct take *t)
 	if (!r && s->due)
 		return due(t);
 	if (!r && s->half && !s->half_end &&
-	    (s->held_cnt != 1 || s->half != s->held[0] || s->half->leaving)) {
+	    (s->held_cnt != 1 || s->half != s->held[0] || s->half->leaving ||
+	     is_overtaken(s->half))) {
 		r = lines_close(t);
 		if (!r && s->half)
 			return lines_half(t);

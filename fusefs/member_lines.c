@@ -339,6 +339,43 @@ static int half_is_gone(struct take *t)
 	return -ESTALE;
 }
 
+/*
+ * The same where retention has removed the record: only its bytes are left, which the stream refers
+ * to. It ends with its line, and which record it is counts no more: `next` is that or one before.
+ */
+static int close_gone(struct take *t)
+{
+	struct stream *s = t->h->stream;
+	struct give *g = s->half;
+	struct plog *log = g->part->log;
+	uint64_t pos = g->pos - 1, next;
+	const char *nl = NULL;
+	char buf[PEEK_LEN];
+	struct plog_extent e;
+
+	while (!nl) {
+		int r = plog_extent(log, pos, sizeof(buf), &e, &next);
+
+		if (!r)
+			r = plog_extent_read(log, &e, buf);
+		if (r == -ESTALE || r == -ENXIO || r == -ENODATA)
+			return half_is_gone(t);
+		if (r)
+			return fault(t, g, r);
+		nl = memchr(buf, '\n', e.len);
+		pos += nl ? (uint64_t)(nl - buf) + 1 : e.len;
+	}
+	if (pos == g->pos) {
+		s->half = NULL;
+		give_unref(t->fs, s, g);
+		return 0;
+	}
+	s->half_off = g->next;
+	s->half_pos = g->pos;
+	g->pos = s->half_end = pos;
+	return 0;
+}
+
 int lines_close(struct take *t)
 {
 	struct stream *s = t->h->stream;
@@ -347,8 +384,11 @@ int lines_close(struct take *t)
 	const struct batch *b;
 	uint64_t begin, end;
 	int64_t off, i;
-	int r = log ? plog_pos_to_offset(log, g->pos, &off) : -ESTALE;
+	int r;
 
+	if (log && g->pos < log->start_pos)
+		return close_gone(t);
+	r = log ? plog_pos_to_offset(log, g->pos, &off) : -ESTALE;
 	if (!r)
 		r = plog_batch(log, off, &b);
 	if (r == -ENODATA || r == -ESTALE)
