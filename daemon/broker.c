@@ -253,33 +253,24 @@ static int topic_set_perm(void *ctx, struct be_topic *t, const struct be_caller 
 
 /* One broker: it leads everything, so electing it is done, and there is nobody to move anything to.
  */
-static int cluster_control(void *ctx, const struct be_caller *c, const char *text, size_t len,
-			   uint64_t token, struct be_why *why)
+static int control_line(const struct broker *b, const char *line, struct be_why *why)
 {
-	struct broker *b = ctx;
-	char line[512], verb[32] = "", topic[TOPIC_NAME_MAX + 1] = "", rest[64] = "";
-	unsigned part = 0;
+	char topic[TOPIC_NAME_MAX + 1] = "", part[16], rest[64] = "", more[2], self[16];
+	const struct metadata_topic *mt = NULL;
+	int cnt = sscanf(line, " elect %249s %63s", topic, rest);
 
-	(void)token;
-	if (c->uid && c->uid != b->fs->uid) {
-		snprintf(why->text, sizeof(why->text), "only root steers the cluster");
-		return -EACCES;
-	}
-	snprintf(line, sizeof(line), "%.*s", (int)MIN(len, sizeof(line) - 1), text);
-	if (sscanf(line, "%31s", verb) == 1 && !strcmp(verb, "elect")) {
-		if (sscanf(line, "elect %249s %63s", topic, rest) == 1 &&
-		    (!strcmp(topic, "all") || metadata_find_topic(metalog_state(b->meta), topic)))
-			return 0;
+	if (cnt > 0)
+		mt = metadata_find_topic(metalog_state(b->meta), topic);
+	if (cnt == 1 && (!strcmp(topic, "all") || mt))
+		return 0;
+	if (cnt > 0) {
 		snprintf(why->text, sizeof(why->text), "elect takes a topic's name, or all");
-		return *topic && !*rest ? -ENOENT : -EINVAL;
+		return cnt == 1 ? -ENOENT : -EINVAL;
 	}
-	if (!strcmp(verb, "reassign") &&
-	    sscanf(line, "reassign %249s %u %63s", topic, &part, rest) == 3) {
-		const struct metadata_topic *mt =
-			metadata_find_topic(metalog_state(b->meta), topic);
-		char self[16];
-
-		if (!mt || part >= mt->partition_cnt) {
+	cnt = sscanf(line, " reassign %249s %15[0-9] %63s %1s", topic, part, rest, more);
+	if (cnt == 3) {
+		mt = metadata_find_topic(metalog_state(b->meta), topic);
+		if (!mt || strtoull(part, NULL, 10) >= mt->partition_cnt) {
 			snprintf(why->text, sizeof(why->text), "no such partition");
 			return -ENOENT;
 		}
@@ -291,6 +282,35 @@ static int cluster_control(void *ctx, const struct be_caller *c, const char *tex
 		 "the cluster has one broker, %u: only elect T|all and reassign T P %u can be done",
 		 b->options->node, b->options->node);
 	return -EINVAL;
+}
+
+static int cluster_control(void *ctx, const struct be_caller *c, const char *text, size_t len,
+			   uint64_t token, struct be_why *why)
+{
+	struct broker *b = ctx;
+	int r = 0;
+
+	(void)token;
+	if (c->uid && c->uid != b->fs->uid) {
+		snprintf(why->text, sizeof(why->text), "only root steers the cluster");
+		return -EACCES;
+	}
+	/* What can be done changes nothing, so that a bad line refuses all of the write. */
+	while (!r && len) {
+		const char *nl = memchr(text, '\n', len);
+		size_t line_len = nl ? (size_t)(nl - text) : len;
+		char line[512];
+
+		snprintf(line, sizeof(line), "%.*s", (int)MIN(line_len, sizeof(line)), text);
+		/* A longer one, or one with a NUL in it, is no command; a blank one is passed over.
+		 */
+		if (strlen(line) != line_len || line[strspn(line, " \t\r")])
+			r = control_line(b, strlen(line) == line_len ? line : "", why);
+		line_len += nl != NULL;
+		text += line_len;
+		len -= line_len;
+	}
+	return r;
 }
 
 int broker_check_append(void *ctx, struct be_partition *p, struct be_why *why)

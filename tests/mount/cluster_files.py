@@ -27,8 +27,13 @@ with Broker("--node", "42", "--rack", "r1"):
     control(b"elect all\n")
     control(b"elect t")
     control(b"reassign t 1 42\n")
+    control(b"elect t\n\n reassign t 0 42\r\nelect all")
     for text, name in ((b"elect nope", "ENOENT"), (b"reassign t 9 42", "ENOENT"),
                        (b"reassign t 0 7,8", "EINVAL"), (b"dance", "EINVAL"),
+                       (b"reassign t 4294967296 42", "ENOENT"), (b"reassign t -1 42", "EINVAL"),
+                       (b"reassign t 0 42 more", "EINVAL"), (b"elect all t", "EINVAL"),
+                       (b"elect t\nremove 42\n", "EINVAL"), (b"elect t\nelect nope", "ENOENT"),
+                       (b"elect t\0", "EINVAL"), (b"elect " + b" " * 600 + b"t", "EINVAL"),
                        (b"remove 42", "EINVAL"), (b"drain 42 please", "EINVAL")):
         assert_errno(name, control, text)
     assert_errors_line(r" EINVAL uid=\d+ pid=\d+ cluster/control: ")
