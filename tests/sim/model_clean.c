@@ -137,6 +137,16 @@ static int step_cleaning(struct model *m)
 	return r;
 }
 
+/* A call that failed may have had a segment set aside: it stays as it is, and none of its keys
+ * counts, in this pass and in later ones of this life. What was to go is there or not then. */
+static bool is_undecided(const struct model *m)
+{
+	for (uint32_t i = 0; i < m->log.seg_cnt; i++)
+		if (m->log.segs[i]->set_aside)
+			return true;
+	return false;
+}
+
 /* A pass, or some steps of one. What fails in it as it may ends it, or the process. */
 void do_clean(struct model *m)
 {
@@ -149,7 +159,7 @@ void do_clean(struct model *m)
 		r = step_cleaning(m);
 	if (m->cleaner && !r && m->need == CLEANER_END) {
 		end_cleaning(m, false);
-		for (uint32_t i = 0; i < m->cnt; i++)
+		for (uint32_t i = 0; i < m->cnt && !is_undecided(m); i++)
 			if (m->recs[i].fate == GOING)
 				m->recs[i].fate = GONE;
 	}
