@@ -17,6 +17,7 @@
 #include "daemon/metalog.h"
 #include "daemon/offline.h"
 #include "daemon/store/json.h"
+#include "daemon/store/texts.h"
 #include "daemon/walk.h"
 
 #include <errno.h>
@@ -556,7 +557,7 @@ static int dump_file(struct dump *d, const char *path, int *ret_status)
 		return 0;
 	}
 	/* A file that was copied elsewhere has no topic but what its directory is called. */
-	if (!offline_parse_dir(last_name(full), topic, &partition)) {
+	if (!texts_get_dir(last_name(full), topic, &partition)) {
 		snprintf(topic, sizeof(topic), "%.*s", TOPIC_NAME_MAX, last_name(full));
 		partition = 0;
 	}

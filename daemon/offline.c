@@ -56,25 +56,6 @@ int offline_read(struct disk *d, const char *path, size_t max, struct buf *b)
 	return r ? r : close_err;
 }
 
-bool offline_parse_dir(const char *name, char ret_topic[TOPIC_NAME_MAX + 1],
-		       uint32_t *ret_partition)
-{
-	const char *dash = strrchr(name, '-');
-	char *end;
-	unsigned long n;
-
-	if (!dash || dash == name || dash[1] < '0' || dash[1] > '9' ||
-	    (dash[1] == '0' && dash[2]) || dash - name > TOPIC_NAME_MAX)
-		return false;
-	n = strtoul(dash + 1, &end, 10);
-	if (*end || n >= PARTITION_CNT_MAX)
-		return false;
-	memcpy(ret_topic, name, (size_t)(dash - name));
-	ret_topic[dash - name] = '\0';
-	*ret_partition = (uint32_t)n;
-	return true;
-}
-
 /* The lock is the one that brokers take: flock on the journal, whose name must still be this
  * file's. */
 static int lock(struct offline *o)
@@ -200,7 +181,7 @@ static int on_dir(void *ctx, const char *name)
 	struct dirs *l = ctx;
 	struct offline_dir d = { 0 };
 
-	if (!offline_parse_dir(name, d.topic, &d.partition))
+	if (!texts_get_dir(name, d.topic, &d.partition))
 		return 0;
 	snprintf(d.name, sizeof(d.name), "%s", name);
 	if (l->cnt == l->cap) {

@@ -44,9 +44,6 @@ int offline_close(struct offline *o);
 MUST_CHECK int offline_dirs(struct offline *o, struct offline_dir **ret, size_t *ret_cnt);
 /* Recovers the partition in memory; fills the last fields of d. 0: they say what came of it. */
 void offline_open_dir(struct offline *o, struct offline_dir *d);
-/* Splits "orders-0". False: the name is none of a partition's directory. */
-bool offline_parse_dir(const char *name, char ret_topic[TOPIC_NAME_MAX + 1],
-		       uint32_t *ret_partition);
 /* Base offsets of the segments in a directory (those with a .meta or a .data), ascending; *ret is
  * owned by the caller. -ENOMEM, -EIO. */
 MUST_CHECK int offline_bases(struct disk *d, const char *dir, int64_t **ret, size_t *ret_cnt);

@@ -93,7 +93,7 @@ static int on_top_name(void *ctx, const char *name)
 	if (len > 5 && !strcmp(name + len - 5, ".gone"))
 		verify_note(n->v, name, "is being deleted; the next start goes on with it");
 	else if (!is_one_of(name, KNOWN, ARRAY_CNT(KNOWN)) &&
-		 !offline_parse_dir(name, topic, &partition))
+		 !texts_get_dir(name, topic, &partition))
 		verify_note(n->v, name, "is foreign and left alone");
 	return 0;
 }

@@ -228,18 +228,9 @@ bool store_marker_fits(const struct buf *marker, uint64_t incarnation, const uin
 
 bool store_is_partition_dir(const char *name, uint32_t *ret_partition)
 {
-	const char *dash = strrchr(name, '-');
-	char *end;
-	unsigned long n;
+	char topic[TOPIC_NAME_MAX + 1];
 
-	if (!dash || dash == name || dash[1] < '0' || dash[1] > '9' ||
-	    (dash[1] == '0' && dash[2]) || dash - name > TOPIC_NAME_MAX)
-		return false;
-	n = strtoul(dash + 1, &end, 10);
-	if (*end || n >= PARTITION_CNT_MAX)
-		return false;
-	*ret_partition = (uint32_t)n;
-	return true;
+	return texts_get_dir(name, topic, ret_partition);
 }
 
 static int partition_name(void *ctx, const char *name)

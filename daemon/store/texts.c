@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define META_VERSION 1
@@ -194,4 +195,22 @@ int texts_get_partition(const char *text, size_t len, uint8_t ret_topic_id[16])
 	if (!take(&r, "version: 0\n") || !take_id_line(&r, "topic_id: ", ret_topic_id))
 		return -EBADMSG;
 	return r.pos == len ? 0 : -EBADMSG;
+}
+
+bool texts_get_dir(const char *name, char ret_topic[TOPIC_NAME_MAX + 1], uint32_t *ret_partition)
+{
+	const char *dash = strrchr(name, '-');
+	char *end;
+	unsigned long n;
+
+	if (!dash || dash == name || dash[1] < '0' || dash[1] > '9' ||
+	    (dash[1] == '0' && dash[2]) || dash - name > TOPIC_NAME_MAX)
+		return false;
+	n = strtoul(dash + 1, &end, 10);
+	if (*end || n >= PARTITION_CNT_MAX)
+		return false;
+	memcpy(ret_topic, name, (size_t)(dash - name));
+	ret_topic[dash - name] = '\0';
+	*ret_partition = (uint32_t)n;
+	return true;
 }

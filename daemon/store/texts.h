@@ -15,6 +15,7 @@
 #define TOPICFS_STORE_TEXTS_H
 
 #include "daemon/base/buf.h"
+#include "daemon/base/limits.h"
 
 #define TEXTS_ID_LEN 22U
 /* Room for any of them. */
@@ -32,6 +33,9 @@ struct marker_text {
 
 /* The id of TEXTS_ID_LEN characters. -EBADMSG. */
 MUST_CHECK int texts_get_id(const char *text, size_t len, uint8_t ret[16]);
+
+/* Splits the name of a partition's directory, "orders-0". False: it is none. */
+bool texts_get_dir(const char *name, char ret_topic[TOPIC_NAME_MAX + 1], uint32_t *ret_partition);
 
 /* Each returns the length; ret ends in a NUL beyond it. */
 size_t texts_put_meta(const struct meta_text *m, char ret[TEXTS_MAX]);

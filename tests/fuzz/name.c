@@ -1,6 +1,5 @@
 /* Names of topics and of partitions' directories, and ids as text. */
 #include "daemon/base/name.h"
-#include "daemon/offline.h"
 #include "daemon/store/texts.h"
 #include "tests/lib/fuzz.h"
 
@@ -29,7 +28,7 @@ static void check_split(const char *name)
 	CHECK(is_topic(topic) && partition < PARTITION_CNT_MAX);
 	snprintf(again, sizeof(again), "%s-%u", topic, partition);
 	CHECK(!strcmp(again, name));
-	CHECK(offline_parse_dir(name, other, &other_partition));
+	CHECK(texts_get_dir(name, other, &other_partition));
 	CHECK(!strcmp(other, topic) && other_partition == partition);
 }
 
@@ -47,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	CHECK(!err == is_topic(name));
 	CHECK(!err || err == (strlen(name) > TOPIC_NAME_MAX ? -ENAMETOOLONG : -EINVAL));
 	check_split(name);
-	if (offline_parse_dir(name, topic, &partition))
+	if (texts_get_dir(name, topic, &partition))
 		CHECK(strlen(topic) <= TOPIC_NAME_MAX && partition < PARTITION_CNT_MAX);
 	CHECK(texts_get_id(text, len, id) || len == TEXTS_ID_LEN);
 	/* A name is nearest to itself, and clashes with itself. */
