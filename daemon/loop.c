@@ -26,6 +26,9 @@
 
 /* Empty reads of /dev/fuse before the thread sleeps; measured in FUSE.md. */
 #define SPIN_MAX 200
+/* Sleeps one after the other from which on it does so at once; and how often it still spins. */
+#define SPIN_VAIN 8U
+#define SPIN_RETRY 256U
 /*
  * While the journal is being written nothing else comes for a while, and spinning takes the core
  * from the writers and from the disk's interrupts: it cost a quarter of the rate of one writer that
@@ -298,9 +301,21 @@ static bool has_more(const struct server *s)
 	return fs_has_more(&s->fs) || coordinator_has_more(s->broker.groups);
 }
 
+/*
+ * How long to spin. A client on this core cannot ask while we spin, and at times the scheduler
+ * leaves us there: each of its requests would wait for that. So who had to sleep in the end some
+ * times one after the other does so at once, until a spin, which is tried now and then, finds a
+ * request.
+ */
+static unsigned spin_max(unsigned vain)
+{
+	return vain < SPIN_VAIN || vain % SPIN_RETRY == 0 ? SPIN_MAX : 1;
+}
+
 static int serve(struct server *s)
 {
-	unsigned spins = 0, cnt;
+	unsigned spins = 0, vain = 0, cnt;
+	bool slept = false;
 	int64_t deadline, left;
 	bool stop = false;
 	int r = 0;
@@ -316,9 +331,14 @@ static int serve(struct server *s)
 		r = round_turn(&s->round, &cnt);
 		if (r)
 			break;
+		if (cnt && slept)
+			vain++;
+		else if (cnt && spins)
+			vain = 0;
+		slept = slept && !cnt;
 		spins = cnt ? 0 : spins + 1;
 		/* Signals are looked for even while requests never cease. */
-		if (spins < (io_disk_ring_is_busy(s->disk) ? SPIN_DISK_MAX : SPIN_MAX) &&
+		if (spins < (io_disk_ring_is_busy(s->disk) ? SPIN_DISK_MAX : spin_max(vain)) &&
 		    mono_ms(s) - s->looked_ms < SIGNAL_MS)
 			continue;
 		/* What the last requests left to be done has a time now. */
@@ -332,7 +352,8 @@ static int serve(struct server *s)
 			break;
 		broker_clock(&s->broker);
 		s->looked_ms = mono_ms(s);
-		spins = SPIN_MAX - 1;
+		slept = slept || spins >= spin_max(vain);
+		spins = spin_max(vain) - 1;
 	}
 	if (r == -ENODEV)
 		LOG_AT(LOG_WARN, "mount", 0, "somebody unmounted it; the broker ends");
