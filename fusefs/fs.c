@@ -310,7 +310,7 @@ static void shutdown_handle(struct fs *fs, struct handle *h)
 {
 	struct be_caller nobody = { .uid = h->uid };
 	struct be_why why = { 0 };
-	int r = produce_end_tail(fs, h, &why);
+	int r = produce_close_tail(fs, h, &why);
 
 	if (r)
 		fs_note(fs, r, &nobody, h, why.text);

@@ -134,6 +134,7 @@ struct handle {
 
 	/* producing */
 	struct buf tail; /* a line without its newline yet */
+	int tail_err;	 /* the write behind it was refused with this; the last close drops it */
 	bool skipping;	 /* in the middle of a line that was refused */
 	size_t refused_len;
 	uint64_t refused_hash; /* of the write that was refused; refused_len 0: none */
@@ -350,6 +351,8 @@ void produce_write(struct fs *fs, fuse_req_t req, struct handle *h, const char *
 bool produce_at_once(struct fs *fs, struct handle *h, const char *data, size_t len, int flags);
 /* Ends the kept tail: it becomes a record. 0 or an errno with why. */
 MUST_CHECK int produce_end_tail(struct fs *fs, struct handle *h, struct be_why *why);
+/* The same at the last close, where a tail is dropped whose line was refused since. */
+MUST_CHECK int produce_close_tail(struct fs *fs, struct handle *h, struct be_why *why);
 /* What a waiting tail would meet now. */
 MUST_CHECK int produce_check(struct fs *fs, struct handle *h, struct be_why *why);
 void produce_fsync(struct fs *fs, fuse_req_t req, struct handle *h);

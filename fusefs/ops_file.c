@@ -410,7 +410,7 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	struct handle *h = handle_of(fi);
 	struct be_caller c = { .uid = h->uid, .pid = fuse_req_ctx(req)->pid };
 	struct be_why why = { 0 };
-	int r = produce_end_tail(fs, h, &why);
+	int r = produce_close_tail(fs, h, &why);
 
 	(void)ino;
 	if (r)

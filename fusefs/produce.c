@@ -498,9 +498,13 @@ static void sync_parked(struct fs *fs, struct parked *p)
 static int write_any(struct fs *fs, struct handle *h, const char *data, size_t len,
 		     struct be_why *why)
 {
+	int r;
+
 	if (h->kind == NODE_DATA && h->view.format == VIEW_MSG)
 		return append_msg(fs, h, data, len, why);
-	return write_text(fs, h, data, len, why);
+	r = write_text(fs, h, data, len, why);
+	h->tail_err = h->tail.len ? r : 0;
+	return r;
 }
 
 /* Whatever else is going to be needed after an append for its sync: memory, and the descriptions
@@ -539,6 +543,8 @@ static void write_synced(struct fs *fs, fuse_req_t req, struct handle *h, const 
 		sync_parked(fs, p);
 		return;
 	}
+	if (is_write && h->tail.len)
+		h->tail_err = r;
 	p->req = NULL;
 	unpark(fs, p);
 	fs_refuse_handle(req, r, h, "%s",
@@ -608,6 +614,8 @@ int produce_check(struct fs *fs, struct handle *h, struct be_why *why)
 		snprintf(why->text, sizeof(why->text), "the topic was deleted");
 		return -ESTALE;
 	}
+	if (h->tail_err)
+		return h->tail_err;
 	r = h->view.format == VIEW_JSON ? check_json_tail(fs, h, why) : 0;
 	if (r)
 		return r;
@@ -628,9 +636,22 @@ int produce_end_tail(struct fs *fs, struct handle *h, struct be_why *why)
 		return -ESTALE;
 	}
 	r = append_text(fs, h, "\n", 1, 1, why);
-	if (!r)
+	if (!r) {
 		buf_reset(&h->tail);
+		h->tail_err = 0;
+	}
 	return r;
+}
+
+/* Whoever was refused and did not repeat has given the line up: its begin is no record. */
+int produce_close_tail(struct fs *fs, struct handle *h, struct be_why *why)
+{
+	if (!h->tail_err || h->topic->deleted)
+		return produce_end_tail(fs, h, why);
+	snprintf(why->text, sizeof(why->text),
+		 "the begin of a line (%zu bytes) is dropped, since what follows it was refused",
+		 h->tail.len);
+	return h->tail_err;
 }
 
 void produce_fsync(struct fs *fs, fuse_req_t req, struct handle *h)
