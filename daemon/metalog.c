@@ -12,6 +12,13 @@ const uint8_t metalog_topic_id[16] = { [15] = 1 };
 /* A snapshot is taken when so many commands follow the last one. */
 #define SNAPSHOT_COMMANDS 5000
 
+/*
+ * A start appends a command, and readers must be served though the disk is full: so there is room
+ * ahead, which new topics and groups leave to starts (a command takes some hundred bytes at most).
+ */
+#define ROOM_LEAST (8U * KIB)
+#define ROOM_AHEAD (64U * KIB)
+
 static const struct plog_config log_config = { .segment_bytes = 16 * (int64_t)MIB,
 					       .segment_ms = -1,
 					       .retention_ms = -1,
@@ -209,6 +216,19 @@ bool metalog_is_idle(const struct metalog *m)
 	return !m->first;
 }
 
+/* The room that is there is for a start, and for what frees some. */
+static int check_room(struct metalog *m, const struct metadata_cmd *cmd, char *sentence)
+{
+	int r = plog_keep_room(m->log, ROOM_LEAST, ROOM_AHEAD);
+
+	if (!r || (cmd->kind != METADATA_CREATE && cmd->kind != METADATA_CREATE_INTERNAL &&
+		   cmd->kind != METADATA_GROUP_CREATE))
+		return 0;
+	snprintf(sentence, SENTENCE_MAX,
+		 "the metadata log has no room left but for the next start: %s", log_errno_name(r));
+	return r;
+}
+
 int metalog_propose(struct metalog *m, const struct metadata_cmd *cmd, int64_t now_ms,
 		    uint64_t token, char *sentence)
 {
@@ -220,6 +240,8 @@ int metalog_propose(struct metalog *m, const struct metadata_cmd *cmd, int64_t n
 	/* Once it is stable it is carried out, and that takes memory. */
 	if (!r)
 		r = fund_fill();
+	if (!r)
+		r = check_room(m, cmd, sentence);
 	if (r)
 		return r;
 	p = calloc(1, sizeof(*p));
@@ -233,8 +255,8 @@ int metalog_propose(struct metalog *m, const struct metadata_cmd *cmd, int64_t n
 	if (!r)
 		r = plog_append_records(m->log, now_ms, &rec, 1, NULL, &done);
 	if (r) {
-		snprintf(sentence, SENTENCE_MAX, "the metadata log cannot be written: %s",
-			 log_errno_name(r));
+		snprintf(sentence, SENTENCE_MAX, "the metadata log in %s cannot be written: %s",
+			 m->log->dir, log_errno_name(r));
 		buf_fini(&p->cmd);
 		free(p);
 		return r;

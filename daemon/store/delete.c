@@ -1,6 +1,7 @@
 /*
  * Deleting partitions: the directory is renamed at once, and its files go bit by bit (upkeep.c).
  */
+#include "daemon/base/log.h"
 #include "daemon/store/store_impl.h"
 
 #include <errno.h>
@@ -48,7 +49,14 @@ static int dir_rename_gone(struct store *s, const char *dir, const uint8_t topic
 	err = disk_rename(s->disk, dir, gone);
 	if (!err)
 		s->gone_wanted = true;
+	s->unswept |= disk_is_full(err);
 	return err == -ENOENT ? 0 : err;
+}
+
+int store_move_deleted(struct store *s, const char *dir, const uint8_t topic_id[16],
+		       uint32_t partition)
+{
+	return s->unswept ? dir_rename_gone(s, dir, topic_id, partition) : -ESTALE;
 }
 
 int store_delete(struct store *s, const char *topic, const uint8_t topic_id[16], uint32_t partition)
@@ -65,7 +73,8 @@ int store_delete(struct store *s, const char *topic, const uint8_t topic_id[16],
 		err = 0;
 	else if (!err && !memcmp(id, topic_id, 16))
 		err = dir_rename_gone(s, dir, topic_id, partition);
-	if (!err && part)
+	/* Whoever makes the topic anew moves what stays. */
+	if ((!err || disk_is_full(err)) && part)
 		part_delete(s, part);
 	if (!err)
 		gone_step(s);
@@ -95,7 +104,13 @@ static int sweep_name(void *ctx, const char *name)
 	err = store_get_partition_id(sw->s, name, id);
 	if (err || sw->known(sw->ctx, id, partition))
 		return err == -ENOENT || err == -ENOTDIR ? 0 : err;
-	return dir_rename_gone(sw->s, name, id, partition);
+	err = dir_rename_gone(sw->s, name, id, partition);
+	/* A full disk keeps nobody from starting. */
+	if (disk_is_full(err)) {
+		LOG_AT(LOG_WARN, name, err, "a deleted topic's: it is removed at a later start");
+		err = 0;
+	}
+	return err;
 }
 
 int store_sweep(struct store *s, store_known_fn *known, void *ctx)

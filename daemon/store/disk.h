@@ -141,6 +141,11 @@ static inline bool disk_is_no_file(int err)
 {
 	return err == -EISDIR || err == -ELOOP || err == -ENODEV;
 }
+/* Whether there was no room: on the disk, or within a quota. */
+static inline bool disk_is_full(int err)
+{
+	return err == -ENOSPC || err == -EDQUOT;
+}
 /* What stands in the place of a file and is none is renamed to PATH.foreign, or .foreign1 to
  * .foreign99 where there is one: it may be somebody's, and its place is ours. */
 MUST_CHECK int disk_set_aside(struct disk *d, const char *path);

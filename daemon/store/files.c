@@ -174,7 +174,11 @@ int store_put_marker_by(struct store *s)
 		err = disk_unlink(s->disk, MARKER_NEW);
 		if (err == -EISDIR)
 			err = disk_set_aside(s->disk, MARKER_NEW);
-		return err && err != -ENOENT ? err : disk_rename(s->disk, MARKER, MARKER_NEW);
+		if (err && err != -ENOENT)
+			return err;
+		err = disk_rename(s->disk, MARKER, MARKER_NEW);
+		/* No room for the name: the place is given up, and the stop tries again. */
+		return disk_is_full(err) ? disk_unlink(s->disk, MARKER) : err;
 	}
 	if (err == -ENOENT)
 		err = check_marker_new(s);
@@ -182,7 +186,7 @@ int store_put_marker_by(struct store *s)
 		return err;
 	/* Of no life. Where there is no room, the stop tries again. */
 	err = write_and_sync(s, MARKER_NEW, text, marker_text(s, 0, text), false);
-	return err == -ENOSPC ? 0 : err;
+	return disk_is_full(err) ? 0 : err;
 }
 
 int store_write_marker(struct store *s)

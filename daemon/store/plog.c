@@ -344,6 +344,39 @@ static int open_debt(struct plog *p, int64_t now_ms)
 	return 0;
 }
 
+static int keep_room(struct plog *p, int fd, uint64_t end, uint64_t least, uint64_t ahead,
+		     uint64_t *alloc)
+{
+	int r;
+
+	if (end + least <= *alloc)
+		return 0;
+	r = disk_allocate(p->disk, fd, end, ahead);
+	if (r) {
+		ahead = least;
+		r = disk_allocate(p->disk, fd, end, ahead);
+	}
+	if (!r)
+		*alloc = end + ahead;
+	return r;
+}
+
+int plog_keep_room(struct plog *p, uint64_t least, uint64_t ahead)
+{
+	struct segment *seg = plog_active(p);
+	int meta, data, r;
+
+	PRE(least <= ahead);
+	if (!seg)
+		return 0;
+	meta = segment_fd(seg, SEGMENT_META);
+	data = meta < 0 ? meta : segment_fd(seg, SEGMENT_DATA);
+	if (data < 0)
+		return data;
+	r = keep_room(p, meta, plog_meta_end(p), least, ahead, &seg->meta_alloc);
+	return r ? r : keep_room(p, data, seg->data_len, least, ahead, &seg->data_alloc);
+}
+
 static int append_late(struct plog *p, int64_t now_ms, const struct iovec *iov, int iov_cnt,
 		       size_t len, struct plog_appended *ret)
 {

@@ -174,6 +174,10 @@ MUST_CHECK int plog_append_lines(struct plog *p, int64_t now_ms, const struct io
 MUST_CHECK int plog_append_records(struct plog *p, int64_t now_ms, const struct record *recs,
 				   uint32_t cnt, const struct plog_producer *producer,
 				   struct plog_appended *ret);
+/* Sees that there is room on the disk for `least` bytes more in each file of the last segment, for
+ * appends that a full disk must not refuse; asks for `ahead`. 0 where there is no segment. -ENOSPC,
+ * and other errors of an append. */
+MUST_CHECK int plog_keep_room(struct plog *p, uint64_t least, uint64_t ahead);
 /* Describes what is owed, and writes what is drafted; 0 where nothing is. -ENOSPC cannot be (room
  * is allocated beforehand), -EIO. */
 MUST_CHECK int plog_describe(struct plog *p);

@@ -61,6 +61,8 @@ void meta_scan_init(struct meta_scan *s, struct segment *seg, struct buf *buf, u
 /* 1 and the next batch; 0 at the end; -EBADMSG where strict; -EAGAIN (nothing has changed), -EIO,
  * -ENOMEM. */
 MUST_CHECK int meta_scan_next(struct meta_scan *s, struct batch_head *ret);
+/* Whether nothing of a segment holds where its .data is empty. */
+bool plog_is_hollow(struct segment *seg);
 
 /* Hash of len bytes of .data at pos. -EBADMSG where the file is shorter. */
 MUST_CHECK int data_hash(struct segment *seg, struct batch_cache *c, uint64_t pos, uint64_t len,

@@ -453,6 +453,9 @@ static int recover_segment(struct recovery *r, const struct names *n, uint32_t i
 	r->meta_size = seg->meta_len;
 	r->data_size = seg->data_len;
 	rc = open_files(r, seg, files_of(n, seg->base_offset));
+	/* Readers need no new segment of which a stop has left one file. */
+	if (disk_is_full(rc) && !at_floor && idx + 1 == p->seg_cnt && plog_is_hollow(seg))
+		return cut_segments(r, idx);
 	/* The page cache may hold what a failed sync did not write: ask for it once more. */
 	if (!rc && (!at_floor || r->meta_size > r->meta_end || r->data_size > r->data_end))
 		rc = sync_files(r, seg);

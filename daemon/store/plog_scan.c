@@ -117,6 +117,21 @@ int meta_scan_next(struct meta_scan *s, struct batch_head *ret)
 	return 1;
 }
 
+bool plog_is_hollow(struct segment *seg)
+{
+	struct batch_cache *c = plog_cache(seg->plog);
+	struct batch_head h;
+	struct meta_scan s;
+	int r;
+
+	if (!c)
+		return false;
+	meta_scan_init(&s, seg, &c->meta, FORMAT_HEAD_LEN, MAX(seg->meta_len, FORMAT_HEAD_LEN));
+	s.strict = true;
+	r = meta_scan_next(&s, &h);
+	return r == 1 ? h.data_len > 0 : !r || r == -EBADMSG;
+}
+
 int data_hash(struct segment *seg, struct batch_cache *c, uint64_t pos, uint64_t len,
 	      uint64_t *ret_hash)
 {

@@ -511,8 +511,13 @@ int store_plog(struct store *s, const char *topic, const uint8_t topic_id[16], u
 				if (!err)
 					err = dir_make(s, dir, topic_id);
 			}
+			/* It is empty, and readers need no more; the heads of segments tell. */
+			err = disk_is_full(err) ? 0 : err;
 		} else if (!err && memcmp(id, topic_id, 16)) {
-			err = -ESTALE;
+			err = create ? store_move_deleted(s, dir, id, partition) : -ESTALE;
+			made = !err;
+			if (!err)
+				err = dir_make(s, dir, topic_id);
 		}
 	}
 	if (!err)

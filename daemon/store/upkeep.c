@@ -272,7 +272,7 @@ static void retention_check(struct store *s)
 bool describes_later(int err)
 {
 	return err == -EAGAIN || err == -EMFILE || err == -ENFILE || err == -ENOMEM ||
-	       err == -ENOSPC || err == -EDQUOT;
+	       disk_is_full(err);
 }
 
 /* Describes what has been owed for long enough. */

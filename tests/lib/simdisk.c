@@ -116,6 +116,37 @@ static int enter(struct simdisk *d, const char *op, const char *path, uint64_t p
 	return d->fail_err;
 }
 
+static bool is_full(const struct simdisk *d)
+{
+	return d->calls > d->full_at;
+}
+
+/* Bytes that there is room for. */
+static uint64_t space_left(const struct simdisk *d)
+{
+	return !is_full(d) ? d->space : d->no_names ? 0 : d->freed;
+}
+
+static void space_take(struct simdisk *d, uint64_t len)
+{
+	d->space -= len;
+	if (is_full(d))
+		d->freed -= len;
+}
+
+static void space_give(struct simdisk *d, uint64_t len)
+{
+	d->space += len;
+	if (is_full(d))
+		d->freed += len;
+}
+
+/* Whether there is room for a name that is not there. */
+static bool has_room_for(struct simdisk *d, const char *path)
+{
+	return !is_full(d) || !d->no_names || sim_lookup(d, path);
+}
+
 struct simfd *sim_fd_get(struct simdisk *d, int fd)
 {
 	ASSERT(fd >= 0 && fd < FD_MAX && d->fds[fd].file);
@@ -141,6 +172,8 @@ static int sim_open(struct disk *disk, const char *path, unsigned flags, int *re
 		return -EISDIR;
 	if (!f && (!(flags & DISK_CREATE) || !sim_has_parent(d, path, false)))
 		return -ENOENT;
+	if (!has_room_for(d, path))
+		return -ENOSPC;
 	while (fd < FD_MAX && d->fds[fd].file)
 		fd++;
 	if (fd == FD_MAX)
@@ -214,12 +247,12 @@ static size_t take_space(struct simdisk *d, struct simfile *f, uint64_t pos, siz
 {
 	size_t have = MAX(f->len, f->alloc), need = pos + len > have ? pos + len - have : 0;
 
-	if (need <= d->space) {
-		d->space -= need;
+	uint64_t left = space_left(d);
+
+	space_take(d, MIN(need, left));
+	if (need <= left)
 		return len;
-	}
-	need -= d->space;
-	d->space = 0;
+	need -= left;
 	return need >= len ? 0 : len - need;
 }
 
@@ -261,7 +294,7 @@ static int sim_truncate(struct disk *disk, int fd, uint64_t len)
 	if (r)
 		return r;
 	if (len < have)
-		d->space += have - len;
+		space_give(d, have - len);
 	sim_file_grow(f, len);
 	if (len < f->len)
 		memset(f->cur + len, 0, f->len - len);
@@ -283,9 +316,9 @@ static int sim_allocate(struct disk *disk, int fd, uint64_t pos, uint64_t len)
 		return r;
 	if (pos + len <= have)
 		return 0;
-	if (pos + len - have > d->space)
+	if (pos + len - have > space_left(d))
 		return -ENOSPC;
-	d->space -= pos + len - have;
+	space_take(d, pos + len - have);
 	f->alloc = pos + len;
 	return 0;
 }
@@ -371,6 +404,8 @@ static int sim_rename(struct disk *disk, const char *from, const char *to)
 		return r;
 	if (!sim_lookup(d, from) || !sim_has_parent(d, to, false))
 		return -ENOENT;
+	if (!has_room_for(d, to))
+		return -ENOSPC;
 	rename_one(d, from, to);
 	for (size_t i = 0; i < cnt; i++) {
 		char path[1024], old[1024];
@@ -399,7 +434,7 @@ static int sim_unlink(struct disk *disk, const char *path)
 	if (n->cur->is_dir)
 		return -EISDIR;
 	if (n->cur->refs - (n->stable == n->cur) == 1)
-		d->space += MAX(n->cur->len, n->cur->alloc);
+		space_give(d, MAX(n->cur->len, n->cur->alloc));
 	sim_file_unref(n->cur);
 	n->cur = NULL;
 	return 0;
@@ -417,6 +452,8 @@ static int sim_mkdir(struct disk *disk, const char *path)
 		return -EEXIST;
 	if (!sim_has_parent(d, path, false))
 		return -ENOENT;
+	if (!has_room_for(d, path))
+		return -ENOSPC;
 	n = name_get(d, path);
 	n->cur = must(calloc(1, sizeof(*n->cur)));
 	n->cur->refs = 1;
@@ -536,7 +573,8 @@ static int sim_space(struct disk *disk, struct disk_space *ret)
 	int r = enter(d, "space", ".", 0, 0, MAY_IO);
 
 	if (!r)
-		*ret = (struct disk_space){ .total_bytes = 1ULL << 40, .free_bytes = d->space };
+		*ret = (struct disk_space){ .total_bytes = 1ULL << 40,
+					    .free_bytes = space_left(d) };
 	return r;
 }
 
@@ -692,7 +730,7 @@ struct simdisk *simdisk_new(uint64_t seed)
 
 	d->disk.ops = &sim_ops;
 	d->rng = seed;
-	d->stop_at = UINT64_MAX;
+	d->stop_at = d->full_at = UINT64_MAX;
 	d->space = 1ULL << 40;
 	list_init(&d->pending);
 	list_init(&d->held);

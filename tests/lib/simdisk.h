@@ -34,6 +34,10 @@ void simdisk_kill(struct simdisk *d);
 /* From the nth call on (1: the next), cnt calls fail with err; 0 ends it. Calls that cannot meet an
  * error (-EINTR, -EMFILE, -ENOSPC, a short count) do not. A write that fails is done in part. */
 void simdisk_fail(struct simdisk *d, uint64_t nth, uint64_t cnt, int err);
+/* After so many more calls the disk is full: nothing is left but what is cut and removed from then
+ * on; or, where `names` is set, not even that, as if somebody else took it at once, and no name is
+ * made. What a file has can be written over. ~0: it never is; what was free before is free. */
+void simdisk_fill_after(struct simdisk *d, uint64_t cnt, bool names);
 /* Calls so far. */
 uint64_t simdisk_call_cnt(const struct simdisk *d);
 /* How many calls failed because they were told to. */

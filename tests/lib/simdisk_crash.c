@@ -248,6 +248,13 @@ void simdisk_fail(struct simdisk *d, uint64_t nth, uint64_t cnt, int err)
 	d->fail_err = err;
 }
 
+void simdisk_fill_after(struct simdisk *d, uint64_t cnt, bool names)
+{
+	d->full_at = cnt == UINT64_MAX ? cnt : d->calls + cnt;
+	d->freed = 0;
+	d->no_names = names;
+}
+
 uint64_t simdisk_call_cnt(const struct simdisk *d)
 {
 	return d->calls;

@@ -50,10 +50,10 @@ struct simdisk {
 	size_t name_cnt, name_cap;
 	struct simfd fds[FD_MAX];
 	int fd_top;
-	uint64_t rng, group, calls, failed, fail_at, fail_cnt, stop_at, space;
+	uint64_t rng, group, calls, failed, fail_at, fail_cnt, stop_at, full_at, freed, space;
 	int fail_err;
 	unsigned cold_one_in;
-	bool no_direct, stopped;
+	bool no_direct, stopped, no_names;
 	unsigned lazy_one_in;
 	enum simdisk_fate fate;
 	struct simlate late[LATE_MAX];

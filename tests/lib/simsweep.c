@@ -1,5 +1,6 @@
 #include "tests/lib/simsweep.h"
 
+#include "daemon/base/log.h"
 #include "tests/lib/simmemory.h"
 
 #include <errno.h>
@@ -7,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -22,6 +24,16 @@ static const struct call *const after_both[] = { after_a, after_b, NULL };
 static const struct call *const nothing[] = { NULL };
 
 enum stop { STOP_KILL, STOP_MIXED, STOP_LOSE, STOP_KEEP, STOP_GARBLE, STOP_CNT };
+
+static bool hearing; /* the broker's errors are told */
+
+static void set_fate(struct world *w, enum stop how)
+{
+	simdisk_set_fate(w->sim, how == STOP_LOSE     ? SIMDISK_LOSE
+				 : how == STOP_KEEP   ? SIMDISK_KEEP
+				 : how == STOP_GARBLE ? SIMDISK_GARBLE
+						      : SIMDISK_MIXED);
+}
 
 static void configure(struct world *w, const char *settings)
 {
@@ -202,10 +214,7 @@ void sweep_stops(const struct scenario *s, const char *name, uint64_t cases)
 			if (env_number("SWEEP_CASE", d.n * 10 + how) != d.n * 10 + how)
 				continue;
 			w = case_new(s, d.seed, d.n * 10 + how);
-			simdisk_set_fate(w->sim, how == STOP_LOSE     ? SIMDISK_LOSE
-						 : how == STOP_KEEP   ? SIMDISK_KEEP
-						 : how == STOP_GARBLE ? SIMDISK_GARBLE
-								      : SIMDISK_MIXED);
+			set_fate(w, how);
 			lives(w, s, arm_stop, d.n, 0);
 			recover(w, s, how != STOP_KILL, d.n);
 			world_free(w);
@@ -254,4 +263,137 @@ void sweep_fails(const struct scenario *s, const char *name, uint64_t cases, int
 		recover(w, s, true, d.n * 3 + 1);
 		world_free(w);
 	}
+}
+
+/* ---- A disk that is full while the broker starts ---- */
+
+/* The first life, up to how it ends; STOP_CNT: by SIGTERM. */
+static void live_before(struct world *w, const struct scenario *s, enum stop how, uint64_t cnt)
+{
+	configure(w, s->lives[0].settings);
+	set_fate(w, how);
+	if (how != STOP_CNT)
+		simdisk_stop_after(w->sim, cnt);
+	if (world_live(w, s->lives[0].programs) && how == STOP_CNT)
+		world_fail(w, "the first life fails");
+	if (how != STOP_CNT)
+		world_stop(w, how != STOP_KILL, cnt);
+	configure(w, s->lives[1].settings);
+}
+
+#define FULL_HOWS (STOP_CNT + 1) /* with a clean stop */
+
+struct full_case {
+	const struct scenario *s;
+	uint64_t seed, label, n, cnt; /* cnt: the calls of the first life */
+	enum stop how;
+	bool names;
+};
+
+/* Up to the end of the full life. Whether it came to serving. */
+static struct world *live_full(const struct full_case *c, bool *ret_served)
+{
+	struct world *w = case_new(c->s, c->seed, c->label);
+	int status;
+
+	/* The log is silent for a while where it has said the same before. */
+	w->m.now_us = ((int64_t)c->label * 2 + hearing) * 3600 * 1000000;
+	live_before(w, c->s, c->how, c->cnt);
+	w->full = true;
+	w->options.log_level = hearing ? LOG_ERROR : LOG_NONE;
+	simdisk_fill_after(w->sim, c->n, c->names);
+	status = world_live(w, c->s->lives[1].programs);
+	simdisk_fill_after(w->sim, UINT64_MAX, false);
+	if (w->begun ? status || w->full : !status)
+		world_fail(w, "status %d, served: %d, has room: %d", status, w->begun, !w->full);
+	w->full = false;
+	w->options.log_level = LOG_NONE;
+	*ret_served = w->begun;
+	return w;
+}
+
+/* Once more, for what it says: what there was no room for, and where. */
+static void hear(const struct full_case *c)
+{
+	static const char *const files[] = { "journal", "checkpoint",	  "meta.properties",
+					     "debts",	"clean-shutdown", "metadata-0",
+					     ".meta",	".data",	  ".checkpoint" };
+	int saved = dup(STDERR_FILENO), file = memfd_create("log", 0);
+	bool served, names = false;
+	char text[4096] = "";
+	struct world *w;
+
+	assert_true(saved >= 0 && file >= 0 && dup2(file, STDERR_FILENO) >= 0);
+	hearing = true;
+	w = live_full(c, &served);
+	hearing = false;
+	assert_true(dup2(saved, STDERR_FILENO) >= 0);
+	assert_true(pread(file, text, sizeof(text) - 1, 0) >= 0);
+	close(saved);
+	close(file);
+	for (unsigned i = 0; i < ARRAY_CNT(files); i++)
+		names |= strstr(text, files[i]) != NULL;
+	if (getenv("SWEEP_TELL"))
+		fprintf(stderr, "%llu: %s", (unsigned long long)w->label, text);
+	if (served || !c->names || !names || !strstr(text, "ERROR") || !strstr(text, "ENOSPC"))
+		world_fail(w, "it does not start, and says: %.400s", text);
+	world_free(w);
+}
+
+static uint64_t full_calls(const struct scenario *s, uint64_t seed, enum stop how,
+			   uint64_t *ret_cnt)
+{
+	struct world *w = case_new(s, seed, 0);
+	uint64_t before;
+
+	live_before(w, s, how, *ret_cnt);
+	before = simdisk_call_cnt(w->sim);
+	if (how == STOP_CNT)
+		*ret_cnt = before;
+	assert_int_equal(world_live(w, s->lives[1].programs), 0);
+	before = w->compared_call - before;
+	world_free(w);
+	return before;
+}
+
+/* Of every call in `make test` one case, under a seed of its own; all with TOPICFS_LONG. */
+static bool is_drawn(const struct full_case *c, uint64_t n)
+{
+	return env_number("SWEEP_CASE", c->label) == c->label &&
+	       (getenv("TOPICFS_LONG") ||
+		(n % FULL_HOWS == c->how && n / FULL_HOWS % 2 == c->names));
+}
+
+void sweep_full(const struct scenario *s, const char *name)
+{
+	struct full_case c = { .s = s, .seed = env_number("TOPICFS_SEED", 1) };
+	unsigned served = 0, ended = 0;
+	uint64_t life = 0;
+
+	full_calls(s, c.seed, STOP_CNT, &life);
+	for (unsigned i = 0; i < 2 * FULL_HOWS; i++) {
+		uint64_t late = life - 20, calls;
+
+		c.how = i / 2;
+		c.names = i % 2;
+		calls = full_calls(s, c.seed, c.how, &late);
+		for (c.n = 0; c.n < calls; c.n++) {
+			struct world *w;
+			bool ok;
+
+			c.label = c.n * 2 * FULL_HOWS + i;
+			if (!is_drawn(&c, c.n))
+				continue;
+			c.cnt = c.n / (2 * FULL_HOWS) % 3 ? late : life / 2 + c.n * 13 % (life / 2);
+			w = live_full(&c, &ok);
+			*(ok ? &served : &ended) += 1;
+			if (!ok)
+				hear(&c);
+			recover(w, s, c.how != STOP_CNT && c.how != STOP_KILL, c.label);
+			world_free(w);
+		}
+	}
+	printf("# %s: seed %llu, %u starts served, %u ended\n", name, (unsigned long long)c.seed,
+	       served, ended);
+	assert_true(served > 0);
 }

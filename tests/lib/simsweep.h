@@ -66,6 +66,10 @@
 	{                                                                                          \
 		CALL_PAUSE, 0, NULL, ms, 0, 0                                                      \
 	}
+#define ROOM                                                                                       \
+	{                                                                                          \
+		CALL_ROOM, 0, NULL, 0, 0, 0                                                        \
+	}
 #define GROUP_MKDIR(g)                                                                             \
 	{                                                                                          \
 		CALL_GROUP_MKDIR, 0, NULL, 0, 0, g                                                 \
@@ -153,4 +157,8 @@ void sweep_losses(const struct scenario *s, const char *name);
 void sweep_seed(uint64_t seed);
 /* The n-th call fails with err; with -ENOMEM the n-th allocation. */
 void sweep_fails(const struct scenario *s, const char *name, uint64_t cases, int err);
+/* The first life of the scenario ends by SIGTERM, a kill or a power loss; the second finds the disk
+ * full from the n-th call of its start on, for every n. It starts, gives what was acknowledged and
+ * tells writers of ENOSPC until its programs make room (ROOM), or says what it had no room for. */
+void sweep_full(const struct scenario *s, const char *name);
 #endif

@@ -30,6 +30,7 @@ enum call_kind {
 	CALL_READ,     /* what is read are records that were written, in their order */
 	CALL_CLOSE,
 	CALL_PAUSE, /* cnt ms */
+	CALL_ROOM,  /* the disk is not full any more (simdisk_fill_after) */
 	/* Of groups; flags: the group's index, and CALL_MAY_REFUSE where rules may refuse it. */
 	CALL_GROUP_MKDIR,
 	CALL_GROUP_RMDIR,
@@ -173,6 +174,7 @@ struct world {
 	bool power;   /* ... after a power loss */
 	bool killed;  /* this life ends by a kill when its programs are done */
 	int may_fail; /* answers may be this negative errno, or what it leads to; 0: none fails */
+	bool full;    /* the disk is, or will be: who writes may be told -ENOSPC, and nobody else */
 	unsigned refused;
 	unsigned met; /* of these, with may_fail itself */
 	unsigned stops;
@@ -185,6 +187,7 @@ struct world {
 	unsigned got_cnt;
 	struct store_stats stats; /* as of the last round */
 	uint64_t most_used;	  /* of the journal */
+	uint64_t compared_call;	  /* of the disk, when the life's comparison was done */
 	uint64_t letters;	  /* in this life */
 };
 

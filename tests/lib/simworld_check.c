@@ -129,6 +129,11 @@ static void check_part(struct world *w, unsigned k, unsigned i, struct be_partit
 		r = w->m.fs->be.open_log(w->m.fs->be.ctx, bp, &why);
 	if (simdisk_is_stopped(w->sim))
 		return;
+	/* There is no room for a directory that nobody has asked for yet, or that is lost. */
+	if (r == -ENOSPC && w->full && !least) {
+		p->cnt = 0;
+		return;
+	}
 	if (r || store_is_damaged(w))
 		world_fail(w, "topic %u partition %u, %lld acknowledged of %lld: %s", k, i,
 			   (long long)p->acked, (long long)p->cnt, r ? why.text : bp->log->fault);
