@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-# The begin of a line whose rest was refused waits for a repetition; where none comes, the last close
-# or the end of the broker drops it and says so, though it could be stored by then: half a line is no
-# record.
+# The begin of a line whose rest was refused waits for a repetition; where none comes, the last
+# close or the end of the broker drops it and says so, though it could be stored by then: half a
+# line is no record.
 from t import *
 
 OUT_OF_SYNC, IN_SYNC = "min.insync.replicas=2", "min.insync.replicas="
