@@ -529,8 +529,11 @@ static void write_synced(struct fs *fs, fuse_req_t req, struct handle *h, const 
 	struct be_why why = { 0 };
 	int r;
 
-	if (!p)
+	if (!p) {
+		if (is_write && h->tail.len)
+			h->tail_err = -ENOMEM;
 		return;
+	}
 	p->size = len;
 	p->is_write = is_write;
 	h->at_once = true;

@@ -145,6 +145,7 @@ struct world_client {
 	unsigned topic;
 	char name[32];
 	struct planned tail, old_tail; /* id 0: none; the old one counts where a write fails */
+	bool tail_refused;	       /* what came behind it was: its close drops it and says so */
 	int64_t cover[WORLD_PARTS];
 	unsigned sent; /* records of the write that is under way */
 	struct world_stream stream;
