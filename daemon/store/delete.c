@@ -73,11 +73,11 @@ int store_delete(struct store *s, const char *topic, const uint8_t topic_id[16],
 		err = 0;
 	else if (!err && !memcmp(id, topic_id, 16))
 		err = dir_rename_gone(s, dir, topic_id, partition);
-	/* Whoever makes the topic anew moves what stays. */
-	if ((!err || disk_is_full(err)) && part)
+	/* Nobody asks for it again: whoever makes the topic anew moves what stays, or a start does. */
+	s->unswept |= err != 0;
+	if (part)
 		part_delete(s, part);
-	if (!err)
-		gone_step(s);
+	gone_step(s);
 	return err;
 }
 

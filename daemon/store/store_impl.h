@@ -232,7 +232,7 @@ struct store {
 	bool space_full;
 	uint64_t dirty_total;
 	bool gone_wanted, gone_syncing; /* "….gone" renames that are not synced yet; being synced */
-	bool unswept;			/* one could not be renamed: the disk is full */
+	bool unswept;			/* one could not be renamed, or looked at */
 	bool gone_ready;		/* there are directories to be removed */
 	struct disk_req gone_req;
 	struct buf
@@ -281,8 +281,8 @@ bool store_marker_fits(const struct buf *marker, uint64_t incarnation, const uin
 bool store_is_partition_dir(const char *name, uint32_t *ret_partition);
 /* 1: the data directory has directories of partitions; 0: none. */
 MUST_CHECK int store_has_partitions(struct store *s);
-/* What a deleted topic has left under a name that another has now, since there was no room for a
- * rename. -ESTALE: it is nothing of that kind. */
+/* What a deleted topic has left under a name that another has now, since it could not be
+ * renamed. -ESTALE: it is nothing of that kind. */
 MUST_CHECK int store_move_deleted(struct store *s, const char *dir, const uint8_t topic_id[16],
 				  uint32_t partition);
 MUST_CHECK int store_put_partition_id(struct store *s, const char *dir, const uint8_t id[16]);
