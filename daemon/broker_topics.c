@@ -253,6 +253,8 @@ int broker_open_log(void *ctx, struct be_partition *p, struct be_why *why)
 	}
 	snprintf(why->text, sizeof(why->text), "%s-%u cannot be opened: %s", p->topic->name,
 		 p->number, log_errno_name(r));
+	if (!log && *store_open_fault(b->store))
+		snprintf(why->text, sizeof(why->text), "%s", store_open_fault(b->store));
 	LOG_AT(LOG_ERROR, p->topic->name, r, "partition %u cannot be opened", p->number);
 	return r == -ESTALE ? -EIO : r;
 }

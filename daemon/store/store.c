@@ -443,6 +443,7 @@ static int part_open(struct store *s, struct part *part, const char *dir, bool m
 			clean, owed, owed_cnt, &rep);
 	free(owed);
 	if (err) {
+		snprintf(s->open_fault, sizeof(s->open_fault), "%s", box->plog.fault);
 		plog_fini(&box->plog);
 		free(box);
 		return err;
@@ -494,6 +495,7 @@ int store_plog(struct store *s, const char *topic, const uint8_t topic_id[16], u
 	if (snprintf(dir, sizeof(dir), "%s-%u", topic, partition) >= (int)sizeof(dir))
 		return -ENAMETOOLONG;
 	s->disk->nowait = false;
+	s->open_fault[0] = 0;
 	err = disk_stat(s->disk, dir, &st);
 	if (err == -ENOENT && create) {
 		err = dir_make(s, dir, topic_id);
@@ -530,6 +532,11 @@ int store_plog(struct store *s, const char *topic, const uint8_t topic_id[16], u
 	if (part && part->plog && (!err || err == -EIO))
 		*ret_plog = part->plog;
 	return err;
+}
+
+const char *store_open_fault(const struct store *s)
+{
+	return s->open_fault;
 }
 
 struct plog *store_plog_opened(struct store *s, const uint8_t topic_id[16], uint32_t partition)

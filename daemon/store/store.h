@@ -85,6 +85,8 @@ void store_free(struct store *s);
 MUST_CHECK int store_plog(struct store *s, const char *topic, const uint8_t topic_id[16],
 			  uint32_t partition, const struct plog_config *config, bool create,
 			  int64_t now_ms, struct plog **ret_plog);
+/* What the last of those that failed had met: a sentence with file and position; "": not known. */
+const char *store_open_fault(const struct store *s);
 /* The plog where it is open already, else NULL. */
 struct plog *store_plog_opened(struct store *s, const uint8_t topic_id[16], uint32_t partition);
 /* Whether the last stop was clean and had the partition open: its files end where the checkpoint

@@ -24,6 +24,7 @@
 #ifndef TOPICFS_STORE_STORE_IMPL_H
 #define TOPICFS_STORE_STORE_IMPL_H
 
+#include "daemon/base/sentence.h"
 #include "daemon/store/checkpoint.h"
 #include "daemon/store/cleaner.h"
 #include "daemon/store/journal.h"
@@ -232,8 +233,9 @@ struct store {
 	bool space_full;
 	uint64_t dirty_total;
 	bool gone_wanted, gone_syncing; /* "….gone" renames that are not synced yet; being synced */
-	bool unswept;			/* one could not be renamed, or looked at */
-	bool gone_ready;		/* there are directories to be removed */
+	char open_fault[SENTENCE_MAX]; /* of store_open_fault() */
+	bool unswept;		       /* one could not be renamed, or looked at */
+	bool gone_ready;	       /* there are directories to be removed */
 	struct disk_req gone_req;
 	struct buf
 		gone_names; /* of those directories, each with its NUL, as one listing saw them */

@@ -268,7 +268,8 @@ def look_at_part(base, part, how, life):
     assert_eq((wanted + b"more\n")[:len(what)], what)
     assert_eq(not is_hurt, ended, "read to its end afterwards")
     if is_hurt:
-        place = rf"{name}-0(/\d+\.(meta|data) at \d+: | cannot be opened: EIO)"
+        suffix = part.split(".")[1] if how == "immutable" else "(meta|data)"
+        place = rf"{name}-0/\d+\.{suffix} at \d+: "
         assert errors_lines(rf" EIO uid=0 pid=\d+ topics/{name}/0: {place}"), errors_lines(name)
 
 
