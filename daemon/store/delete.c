@@ -73,7 +73,7 @@ int store_delete(struct store *s, const char *topic, const uint8_t topic_id[16],
 		err = 0;
 	else if (!err && !memcmp(id, topic_id, 16))
 		err = dir_rename_gone(s, dir, topic_id, partition);
-	/* Nobody asks for it again: whoever makes the topic anew moves what stays, or a start does. */
+	/* Nobody asks for it again: whoever makes the topic anew moves what stays, or a start. */
 	s->unswept |= err != 0;
 	if (part)
 		part_delete(s, part);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# A topic that is deleted while there is no descriptor left is gone, though its directories cannot be
-# looked at then; one that is made again under its name is as good as any, and has nothing of it.
+# A topic that is deleted while there is no descriptor left is gone, though its directories cannot
+# be looked at then; one that is made again under its name is as good as any, and has nothing of it.
 import resource
 from t import *
 
