@@ -15,6 +15,9 @@
 #define DEBT_CNT_MAX 65536U
 /* .meta gets its room in steps of so much. */
 #define META_ALLOC_LEN (64 * KIB)
+/* Appends of so much have room made ahead of them in .data, and how much at most. */
+#define DATA_AHEAD_FROM (16 * KIB)
+#define DATA_AHEAD_MAX (4 * MIB)
 
 void plog_init(struct plog *p, struct disk *d, struct debt_table *debts, const char *dir,
 	       const uint8_t topic_id[16], uint32_t partition, const struct plog_config *config)
@@ -154,10 +157,18 @@ static int undone(struct plog *p, int err)
 	return err;
 }
 
+/* What both files of a segment may have together. */
+static uint64_t bytes_max(const struct plog *p)
+{
+	if (p->config.segment_bytes < 0)
+		return SEGMENT_BYTES_MAX;
+	return MIN(SEGMENT_BYTES_MAX, (uint64_t)p->config.segment_bytes);
+}
+
 static bool roll_is_due(const struct plog *p, int64_t now_ms, uint64_t data_len, uint64_t meta_len)
 {
 	const struct segment *seg = plog_active(p);
-	uint64_t max = SEGMENT_BYTES_MAX, age_ms;
+	uint64_t age_ms;
 
 	/* Behind damage the log goes on in a segment of its own. */
 	if (p->tail_missing || seg->bad_head ||
@@ -165,14 +176,21 @@ static bool roll_is_due(const struct plog *p, int64_t now_ms, uint64_t data_len,
 		return true;
 	if (seg->meta_len == FORMAT_HEAD_LEN && !seg->data_len)
 		return false;
-	if (p->config.segment_bytes >= 0)
-		max = MIN(max, (uint64_t)p->config.segment_bytes);
-	if (seg->data_len + plog_meta_end(p) + data_len + meta_len > max)
+	if (seg->data_len + plog_meta_end(p) + data_len + meta_len > bytes_max(p))
 		return true;
 	/* Of either sign: after a clock went back, its age is no more than that. */
 	age_ms = now_ms > seg->created_ms ? (uint64_t)now_ms - (uint64_t)seg->created_ms
 					  : (uint64_t)seg->created_ms - (uint64_t)now_ms;
 	return p->config.segment_ms >= 0 && age_ms >= (uint64_t)p->config.segment_ms;
+}
+
+/* The room that was made ahead is not needed any more; where giving it back fails, it is so with
+ * the segment. */
+static void give_room_back(struct segment *seg)
+{
+	if (seg->data_fd >= 0 && seg->data_alloc > seg->data_len &&
+	    !disk_truncate(seg->plog->disk, seg->data_fd, seg->data_len))
+		seg->data_alloc = 0;
 }
 
 static int new_segment(struct plog *p, int64_t now_ms)
@@ -192,6 +210,8 @@ static int new_segment(struct plog *p, int64_t now_ms)
 		segment_unref(seg);
 		return r;
 	}
+	if (old)
+		give_room_back(old);
 	/* An index that cannot be written now is built again from .meta one day. */
 	if (old && segment_index_flush(old))
 		segment_index_drop(old);
@@ -393,6 +413,24 @@ static int append_late(struct plog *p, int64_t now_ms, const struct iovec *iov, 
 	return r;
 }
 
+/*
+ * Blocks that ext4 reserves one by one while they are written cost a tenth of a large write, so
+ * that it finds some that are allocated: as many as there are, up to a bound, lest small logs take
+ * room that they never use. Where there is no room for this, the write itself says whether there
+ * is some for it.
+ */
+static void allocate_ahead(struct plog *p, uint64_t len)
+{
+	struct segment *seg = plog_active(p);
+	uint64_t end = seg->data_len + len, ahead = MIN(seg->data_len, DATA_AHEAD_MAX);
+
+	if (len < DATA_AHEAD_FROM || end <= seg->data_alloc || end >= bytes_max(p))
+		return;
+	ahead = MIN(ahead, bytes_max(p) - end);
+	if (ahead && !disk_allocate(p->disk, seg->data_fd, seg->data_len, len + ahead))
+		seg->data_alloc = end + ahead;
+}
+
 /* Description first, then the values. */
 static int append_batch(struct plog *p, int64_t now_ms, struct batch_head *h,
 			const struct buf *desc, const struct iovec *iov, int iov_cnt,
@@ -400,8 +438,10 @@ static int append_batch(struct plog *p, int64_t now_ms, struct batch_head *h,
 {
 	struct segment *seg = plog_active(p);
 	struct iovec meta = { .iov_base = desc->data, .iov_len = desc->len };
-	int r = disk_write(p->disk, seg->meta_fd, desc->data, desc->len, seg->meta_len);
+	int r;
 
+	allocate_ahead(p, h->data_len);
+	r = disk_write(p->disk, seg->meta_fd, desc->data, desc->len, seg->meta_len);
 	if (!r && h->data_len)
 		r = write_pieces(p, iov, iov_cnt);
 	if (r)

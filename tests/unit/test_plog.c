@@ -120,8 +120,80 @@ static void test_description_needs_no_free_space(void **state)
 	assert_int_equal(read_byte(b, 2), 'e');
 }
 
+#define LARGE_LEN (16U * 1024U)
+
+static void append_large(struct bench *b, unsigned cnt)
+{
+	char text[LARGE_LEN + 1];
+
+	memset(text, 'x', LARGE_LEN);
+	text[LARGE_LEN - 1] = '\n';
+	text[LARGE_LEN] = 0;
+	while (cnt--)
+		append(b, 10, text, false);
+}
+
+static unsigned calls_of(const struct buf *calls, const char *what)
+{
+	const char *at = calls->data ? (const char *)calls->data : "";
+	unsigned cnt = 0;
+
+	for (; (at = strstr(at, what)); at++)
+		cnt++;
+	return cnt;
+}
+
+/* As much room is made ahead of large appends as they have taken; lack of it refuses none. */
+static void test_large_appends_find_room(void **state)
+{
+	struct bench *b = *state;
+	struct buf calls;
+
+	buf_init(&calls);
+	simdisk_trace(b->sd, &calls);
+	append_large(b, 8);
+	buf_put(&calls, "", 1);
+	assert_int_equal(calls_of(&calls, "allocate"), 3);
+	simdisk_trace(b->sd, NULL);
+	buf_fini(&calls);
+	/* Up to 240 KiB. */
+	simdisk_set_free(b->sd, 7 * FORMAT_BATCH_LEN);
+	append_large(b, 7);
+	simdisk_set_free(b->sd, LARGE_LEN + FORMAT_BATCH_LEN);
+	append_large(b, 1);
+	assert_int_equal(reopen(b, NULL), 0);
+	assert_int_equal(b->log.next_offset, 16);
+	assert_int_equal(b->log.end_pos, 16 * LARGE_LEN);
+}
+
+/* A segment has no more room than it may become long, and a sealed one none that it does not use.
+ */
+static void test_a_sealed_segment_gives_room_back(void **state)
+{
+	char allocate[128], cut[128];
+	struct bench *b = *state;
+	struct buf calls;
+
+	b->log.config.segment_bytes = 3 * LARGE_LEN;
+	snprintf(allocate, sizeof(allocate), "allocate %s %u %u\n", path_of(0, "data"), LARGE_LEN,
+		 2 * LARGE_LEN);
+	snprintf(cut, sizeof(cut), "truncate %s 0 %u\n", path_of(0, "data"), 2 * LARGE_LEN);
+	buf_init(&calls);
+	simdisk_trace(b->sd, &calls);
+	append_large(b, 2);
+	buf_put(&calls, "", 1);
+	assert_int_equal(calls_of(&calls, allocate), 1);
+	buf_reset(&calls);
+	append_large(b, 1);
+	buf_put(&calls, "", 1);
+	assert_int_equal(calls_of(&calls, cut), 1);
+	assert_int_equal(b->log.seg_cnt, 2);
+	simdisk_trace(b->sd, NULL);
+	buf_fini(&calls);
+}
+
 /* Whatever call fails, and however: the log is as before, or the append is whole. */
-static void sweep(struct bench *b, int err)
+static void sweep(struct bench *b, int err, const char *lines)
 {
 	for (uint64_t nth = 1;; nth++) {
 		uint64_t failed = simdisk_failed_cnt(b->sd);
@@ -129,7 +201,7 @@ static void sweep(struct bench *b, int err)
 		int r;
 
 		simdisk_fail(b->sd, nth, 1, err);
-		r = try_append(b, 100, "one\ntwo\n", false);
+		r = try_append(b, 100, lines, false);
 		if (!r)
 			r = plog_roll(&b->log, 100);
 		if (!r)
@@ -149,11 +221,17 @@ static void sweep(struct bench *b, int err)
 
 static void test_nth_call_fails(void **state)
 {
-	sweep(*state, -EIO);
-	sweep(*state, -ENOSPC);
-	sweep(*state, -EMFILE);
-	sweep(*state, -EINTR);
-	sweep(*state, SIMDISK_SHORT);
+	static const int errs[] = { -EIO, -ENOSPC, -EMFILE, -EINTR, SIMDISK_SHORT };
+	char large[LARGE_LEN + 1];
+
+	memset(large, 'x', LARGE_LEN);
+	large[0] = large[LARGE_LEN - 1] = '\n';
+	large[LARGE_LEN] = 0;
+	for (size_t i = 0; i < ARRAY_CNT(errs); i++) {
+		sweep(*state, errs[i], "one\ntwo\n");
+		/* Room is made ahead, and given back. */
+		sweep(*state, errs[i], large);
+	}
 }
 
 static void test_retention_and_a_slow_reader(void **state)
@@ -250,6 +328,8 @@ int main(void)
 		CASE(test_owed_lines_that_changed_are_cut),
 		CASE(test_a_refused_append_leaves_nothing),
 		CASE(test_description_needs_no_free_space),
+		CASE(test_large_appends_find_room),
+		CASE(test_a_sealed_segment_gives_room_back),
 		CASE(test_nth_call_fails),
 		CASE(test_retention_and_a_slow_reader),
 		CASE(test_stretches_cover_what_is_new),
