@@ -36,11 +36,13 @@ uint64_t plog_data_bytes(const struct plog *p)
 static int is_due(struct plog *p, uint32_t idx, int64_t now_ms, uint64_t left, bool *ret)
 {
 	struct segment *seg = p->segs[idx];
+	uint64_t bytes = segment_bytes(seg);
 	int64_t newest_ms;
 	int r;
 
-	*ret = p->config.retention_bytes >= 0 &&
-	       left - segment_bytes(seg) >= (uint64_t)p->config.retention_bytes;
+	/* Where its length could not be had before, nothing is known of what would be left. */
+	*ret = p->config.retention_bytes >= 0 && bytes <= left &&
+	       left - bytes >= (uint64_t)p->config.retention_bytes;
 	if (*ret || p->config.retention_ms < 0)
 		return 0;
 	r = plog_seg_max_ts(p, idx, &newest_ms);
@@ -60,13 +62,15 @@ static int is_due(struct plog *p, uint32_t idx, int64_t now_ms, uint64_t left, b
 
 int plog_retention(struct plog *p, int64_t now_ms, int64_t *ret_offset, uint64_t *ret_pos)
 {
-	uint64_t left = plog_bytes(p);
+	uint64_t left;
 	uint32_t idx = 0;
 	bool due = false;
 	int r = p->config.compact ? 0 : plog_describe(p);
 
 	if (r || p->config.compact)
 		return r;
+	/* With what was just described: no segment has more bytes than all of them. */
+	left = plog_bytes(p);
 	for (; idx < p->seg_cnt; idx++) {
 		struct segment *seg = p->segs[idx];
 

@@ -234,6 +234,20 @@ static void test_nth_call_fails(void **state)
 	}
 }
 
+static void test_retention_by_bytes_spares_what_is_owed(void **state)
+{
+	struct bench *b = *state;
+	int64_t offset;
+	uint64_t pos;
+
+	b->log.config.retention_bytes = 1 << 20;
+	for (int64_t i = 0; i < 3; i++) {
+		append(b, i, "one line\n", true);
+		assert_int_equal(plog_retention(&b->log, i, &offset, &pos), 0);
+	}
+	assert_int_equal(b->log.seg_cnt, 1);
+}
+
 static void test_retention_and_a_slow_reader(void **state)
 {
 	struct bench *b = *state;
@@ -331,6 +345,7 @@ int main(void)
 		CASE(test_large_appends_find_room),
 		CASE(test_a_sealed_segment_gives_room_back),
 		CASE(test_nth_call_fails),
+		CASE(test_retention_by_bytes_spares_what_is_owed),
 		CASE(test_retention_and_a_slow_reader),
 		CASE(test_stretches_cover_what_is_new),
 		CASE(test_clean_start_touches_few_files),
