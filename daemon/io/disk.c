@@ -607,9 +607,9 @@ static rlim_t io_fd_max(void)
 {
 	struct rlimit lim;
 
-	if (getrlimit(RLIMIT_NOFILE, &lim) || lim.rlim_cur < 4 * IO_FD_RESERVE)
+	if (getrlimit(RLIMIT_NOFILE, &lim) || lim.rlim_cur == RLIM_INFINITY)
 		return RLIM_INFINITY;
-	return lim.rlim_cur - IO_FD_RESERVE;
+	return lim.rlim_cur - MIN(lim.rlim_cur / 4, IO_FD_RESERVE);
 }
 
 int io_disk_open(const char *data_dir, const struct io_disk_config *config, struct disk **ret)
