@@ -405,6 +405,20 @@ int sync_all(struct model *m)
 	return r;
 }
 
+/* What retention by bytes leaves is no less than it says. */
+static void check_left(struct model *m, int64_t offset)
+{
+	int64_t left = 0;
+
+	for (uint32_t i = 0; i < m->log.seg_cnt; i++) {
+		const struct segment *seg = m->log.segs[i];
+
+		if (seg->base_offset >= offset)
+			left += seg->sized ? (int64_t)(seg->data_len + seg->meta_len) : INT32_MAX;
+	}
+	CHECK(m, left >= m->config.retention_bytes);
+}
+
 static void do_retention(struct model *m)
 {
 	int64_t offset, oldest;
@@ -417,6 +431,8 @@ static void do_retention(struct model *m)
 	CHECK(m, offset > m->start_offset && offset <= m->cnt);
 	CHECK_EQ(m, pos, offset < m->cnt ? m->recs[offset].pos : m->end_pos);
 	/* By time alone: nothing that goes is young. */
+	if (m->config.retention_ms < 0)
+		check_left(m, offset);
 	for (oldest = m->start_offset; m->config.retention_bytes < 0 && oldest < offset; oldest++)
 		CHECK(m, m->recs[oldest].ts_ms < m->now_ms - m->config.retention_ms);
 	r = sync_all(m);
