@@ -94,12 +94,12 @@ static const struct scenario in_place = {
 
 static void test_full_while_it_starts(void **state)
 {
-	sweep_full(&ring, "full");
+	sweep_full(&ring, "full", 1);
 }
 
 static void test_full_without_a_journal(void **state)
 {
-	sweep_full(&in_place, "full, in place");
+	sweep_full(&in_place, "full, in place", 2);
 }
 
 int main(void)

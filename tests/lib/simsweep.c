@@ -356,15 +356,18 @@ static uint64_t full_calls(const struct scenario *s, uint64_t seed, enum stop ho
 	return before;
 }
 
-/* Of every call in `make test` one case, under a seed of its own; all with TOPICFS_LONG. */
-static bool is_drawn(const struct full_case *c, uint64_t n)
+/* Of the calls of one round in so many one case each, under a seed of its own; all of all calls
+ * with TOPICFS_LONG. */
+static bool is_drawn(const struct full_case *c, uint64_t n, unsigned one_in)
 {
+	uint64_t round = n / (2 * FULL_HOWS);
+
 	return env_number("SWEEP_CASE", c->label) == c->label &&
 	       (getenv("TOPICFS_LONG") ||
-		(n % FULL_HOWS == c->how && n / FULL_HOWS % 2 == c->names));
+		(round % one_in == 0 && n % FULL_HOWS == c->how && n / FULL_HOWS % 2 == c->names));
 }
 
-void sweep_full(const struct scenario *s, const char *name)
+void sweep_full(const struct scenario *s, const char *name, unsigned one_in)
 {
 	struct full_case c = { .s = s, .seed = env_number("TOPICFS_SEED", 1) };
 	unsigned served = 0, ended = 0;
@@ -382,7 +385,7 @@ void sweep_full(const struct scenario *s, const char *name)
 			bool ok;
 
 			c.label = c.n * 2 * FULL_HOWS + i;
-			if (!is_drawn(&c, c.n))
+			if (!is_drawn(&c, c.n, one_in))
 				continue;
 			c.cnt = c.n / (2 * FULL_HOWS) % 3 ? late : life / 2 + c.n * 13 % (life / 2);
 			w = live_full(&c, &ok);

@@ -159,6 +159,7 @@ void sweep_seed(uint64_t seed);
 void sweep_fails(const struct scenario *s, const char *name, uint64_t cases, int err);
 /* The first life of the scenario ends by SIGTERM, a kill or a power loss; the second finds the disk
  * full from the n-th call of its start on, for every n. It starts, gives what was acknowledged and
- * tells writers of ENOSPC until its programs make room (ROOM), or says what it had no room for. */
-void sweep_full(const struct scenario *s, const char *name);
+ * tells writers of ENOSPC until its programs make room (ROOM), or says what it had no room for. Of
+ * the calls `make test` looks at one in so many, in some of these ways. */
+void sweep_full(const struct scenario *s, const char *name, unsigned one_in);
 #endif
