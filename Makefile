@@ -129,7 +129,7 @@ base_LIBS := -lxxhash
 store_LIBS := -lyajl -lzstd
 io_LIBS := -luring -lpthread
 raft_LIBS :=
-groups_LIBS :=
+groups_LIBS := -lpcre2-8
 fusefs_LIBS := -lfuse3
 daemon_LIBS :=
 

@@ -77,8 +77,7 @@ struct group_sub {
 	const char **names; /* in order, none twice; owned array into text; NULL: a pattern */
 	uint32_t name_cnt;
 	const char *pattern; /* into text */
-	regex_t regex;
-	bool has_regex;
+	struct pattern *compiled;
 	struct group_topic **known; /* its topics that the group knows, by name; owned array */
 	uint32_t known_cnt, known_cap;
 	bool is_due;   /* some topics of it may not have been told */

@@ -19,7 +19,7 @@ static int by_text(const void *a, const void *b)
 static bool wants(const struct group_sub *sub, const char *name)
 {
 	if (sub->pattern)
-		return pattern_is_match(&sub->regex, name);
+		return pattern_is_match(sub->compiled, name);
 	return bsearch(&name, sub->names, sub->name_cnt, sizeof(*sub->names), by_text);
 }
 
@@ -35,8 +35,7 @@ static void sub_free(struct group_sub *sub)
 {
 	if (!sub)
 		return;
-	if (sub->has_regex)
-		regfree(&sub->regex);
+	pattern_free(sub->compiled);
 	free(sub->names);
 	free(sub->known);
 	free(sub);
@@ -179,8 +178,7 @@ int group_sub_get(struct group *g, const struct group_join *j, struct group_sub 
 		*ret = same;
 		return 0;
 	}
-	r = sub->pattern ? pattern_compile(sub->pattern, &sub->regex, ret_sentence) : 0;
-	sub->has_regex = sub->pattern && !r;
+	r = sub->pattern ? pattern_compile(sub->pattern, &sub->compiled, ret_sentence) : 0;
 	if (!r)
 		r = know(g, sub);
 	if (r) {

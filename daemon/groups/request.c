@@ -521,11 +521,10 @@ static int parse_timeout(const struct join_words *w, enum join_word word, int64_
 static int check_pattern(const char *pattern, unsigned line, char *ret_sentence)
 {
 	char why[SENTENCE_MAX];
-	regex_t regex;
-	int r = pattern_compile(pattern, &regex, why);
+	struct pattern *compiled = NULL;
+	int r = pattern_compile(pattern, &compiled, why);
 
-	if (!r)
-		regfree(&regex);
+	pattern_free(compiled);
 	return r == -EINVAL ? refuse(ret_sentence, line, "%s", why) : r;
 }
 
