@@ -49,14 +49,28 @@ static int dir_rename_gone(struct store *s, const char *dir, const uint8_t topic
 	err = disk_rename(s->disk, dir, gone);
 	if (!err)
 		s->gone_wanted = true;
-	s->unswept |= disk_is_full(err);
 	return err == -ENOENT ? 0 : err;
+}
+
+/* A directory of this deleted topic keeps its name. */
+static void put_unswept(struct store *s, const uint8_t topic_id[16])
+{
+	struct buf *ids = &s->unswept;
+
+	if (ids->len && !memcmp(ids->data + ids->len - 16, topic_id, 16))
+		return;
+	buf_put(ids, topic_id, 16);
+	if (buf_err(ids))
+		LOG_AT(LOG_WARN, "delete", -ENOMEM, "what stays is removed at the next start");
 }
 
 int store_move_deleted(struct store *s, const char *dir, const uint8_t topic_id[16],
 		       uint32_t partition)
 {
-	return s->unswept ? dir_rename_gone(s, dir, topic_id, partition) : -ESTALE;
+	for (size_t at = 0; at < s->unswept.len; at += 16)
+		if (!memcmp(s->unswept.data + at, topic_id, 16))
+			return dir_rename_gone(s, dir, topic_id, partition);
+	return -ESTALE;
 }
 
 int store_delete(struct store *s, const char *topic, const uint8_t topic_id[16], uint32_t partition)
@@ -74,7 +88,8 @@ int store_delete(struct store *s, const char *topic, const uint8_t topic_id[16],
 	else if (!err && !memcmp(id, topic_id, 16))
 		err = dir_rename_gone(s, dir, topic_id, partition);
 	/* Nobody asks for it again: whoever makes the topic anew moves what stays, or a start. */
-	s->unswept |= err != 0;
+	if (err)
+		put_unswept(s, topic_id);
 	if (part)
 		part_delete(s, part);
 	gone_step(s);
@@ -108,6 +123,7 @@ static int sweep_name(void *ctx, const char *name)
 	/* A full disk keeps nobody from starting. */
 	if (disk_is_full(err)) {
 		LOG_AT(LOG_WARN, name, err, "a deleted topic's: it is removed at a later start");
+		put_unswept(sw->s, id);
 		err = 0;
 	}
 	return err;

@@ -237,6 +237,7 @@ static struct store *store_new(struct disk *d, const struct store_config *config
 	list_init(&s->free_notes);
 	buf_init(&s->ckpt_buf);
 	buf_init(&s->gone_names);
+	buf_init(&s->unswept);
 	s->cache = batch_cache_new();
 	s->scratch = malloc(JOURNAL_FSYNC_MAX);
 	s->kept = kept_pool_new();
@@ -285,6 +286,7 @@ void store_free(struct store *s)
 	journal_fini(&s->journal);
 	buf_fini(&s->ckpt_buf);
 	buf_fini(&s->gone_names);
+	buf_fini(&s->unswept);
 	batch_cache_free(s->cache);
 	kept_pool_free(s->kept);
 	free(s->zeros);

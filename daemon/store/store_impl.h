@@ -234,8 +234,8 @@ struct store {
 	uint64_t dirty_total;
 	bool gone_wanted, gone_syncing; /* "….gone" renames that are not synced yet; being synced */
 	char open_fault[SENTENCE_MAX]; /* of store_open_fault() */
-	bool unswept;		       /* one could not be renamed, or looked at */
-	bool gone_ready;	       /* there are directories to be removed */
+	struct buf unswept; /* ids of deleted topics, a directory of which keeps its name */
+	bool gone_ready;    /* there are directories to be removed */
 	struct disk_req gone_req;
 	struct buf
 		gone_names; /* of those directories, each with its NUL, as one listing saw them */
