@@ -356,7 +356,7 @@ static void test_join_refusals_name_the_line(void **state)
 		     "line 1: max.poll.interval.ms takes 100 to 2147483647, not \"2147483648\"");
 	join_refused("topics=a rebalance.timeout.ms=",
 		     "line 1: rebalance.timeout.ms takes 100 to 2147483647, not \"\"");
-	join_refused("pattern=(a", "line 1: pattern=(a: Unmatched ( or \\(");
+	join_refused("pattern=(a", "line 1: pattern=(a: missing closing parenthesis (at byte 2)");
 	join_refused("pattern=", "line 1: a pattern has 1 to 1024 bytes");
 }
 
