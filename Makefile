@@ -87,7 +87,7 @@ unit_daemon_TESTS := tests/unit/test_config.c tests/unit/test_options.c \
 sim_TESTS := tests/sim/model_plog.c tests/sim/model_groups.c
 fault_TESTS := tests/fault/sweep_store.c tests/fault/sweep_clean.c tests/fault/sweep_topics.c \
 	tests/fault/sweep_broker.c tests/fault/sweep_full.c tests/fault/sweep_groups.c \
-	tests/fault/same_calls.c tests/fault/group_memory.c
+	tests/fault/same_calls.c tests/fault/group_memory.c tests/fault/turns.c
 fuzz_TESTS := tests/fuzz/batch.c tests/fuzz/broker_config.c tests/fuzz/checkpoint.c \
 	tests/fuzz/debt.c tests/fuzz/group_config.c tests/fuzz/group_record.c \
 	tests/fuzz/headers.c tests/fuzz/index.c \
@@ -162,7 +162,8 @@ $(call bin,$(2)): $(B)/%: $(B)/%.o $(B)/libtestlib.a $(call archives,$(1))
 	$$(CC) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) $$(filter %.a,$$^) -lcmocka $(call libs,$(1))
 endef
 $(foreach l,$(LAYERS),$(if $(unit_$(l)_TESTS),$(eval $(call test_rule,$(l),$(unit_$(l)_TESTS)))))
-world_TESTS := tests/fault/sweep_broker.c tests/fault/sweep_full.c tests/fault/sweep_groups.c
+world_TESTS := tests/fault/sweep_broker.c tests/fault/sweep_full.c tests/fault/sweep_groups.c \
+	tests/fault/turns.c
 memory_TESTS := tests/fault/group_memory.c
 plain_TESTS := $(sim_TESTS) $(filter-out $(world_TESTS) $(memory_TESTS),$(fault_TESTS))
 $(eval $(call test_rule,daemon,$(plain_TESTS)))

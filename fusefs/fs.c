@@ -319,6 +319,9 @@ static void shutdown_handle(struct fs *fs, struct handle *h)
 
 		/* What waits for a sync is answered by it; the rest is told that the mount ends. */
 		if (p->kind == PARK_DATA || p->kind == PARK_LOCK) {
+			/* Who holds the lock may let go of it before the end. */
+			if (p->kind == PARK_LOCK && !lock_cancel(fs->locks, (uint64_t)(uintptr_t)p))
+				ASSERT(!"a lock that is granted is answered at once");
 			fuse_reply_err(p->req, ENOTCONN);
 			p->req = NULL;
 			unpark(fs, p);

@@ -1,0 +1,177 @@
+/*
+ * The whole broker (tests/lib/simmount.h) and requests that are made one by one, with a look at it
+ * in between: what a stop does with those that wait.
+ */
+#include "tests/lib/simmount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define NO_ANSWER 1
+
+struct turns {
+	struct simmount m;
+	unsigned step;
+	bool pauses;
+	uint64_t dir, file; /* nodes */
+	uint64_t fh[2];
+	unsigned opened;
+	uint64_t last; /* the request that is looked at */
+	int err;       /* its answer, or NO_ANSWER */
+};
+
+static void answered(void *ctx, uint64_t unique, int err, const void *data, size_t len)
+{
+	struct turns *t = ctx;
+	const struct fuse_entry_out *e = data;
+	const struct fuse_open_out *o = data;
+
+	if (unique != t->last)
+		return;
+	t->err = err;
+	if (!err && len == sizeof(*e) && !t->dir)
+		t->dir = e->nodeid;
+	else if (!err && len == sizeof(*e))
+		t->file = e->nodeid;
+	else if (!err && len == sizeof(*o))
+		t->fh[t->opened++] = o->fh;
+}
+
+/* The answer may come before this returns. */
+static void ask(struct turns *t, uint32_t op, uint64_t node, const void *body, size_t len,
+		const char *more)
+{
+	t->last = t->m.unique + 1;
+	t->err = NO_ANSWER;
+	simmount_send(&t->m, op, node, body, len, more, *more ? strlen(more) + 1 : 0);
+}
+
+static void ask_mkdir(struct turns *t, const char *name)
+{
+	struct fuse_mkdir_in in = { .mode = 0755 };
+
+	ask(t, FUSE_MKDIR, NODE_TOPICS, &in, sizeof(in), name);
+}
+
+static void ask_name(struct turns *t, const char *name)
+{
+	ask(t, FUSE_LOOKUP, t->dir, name, strlen(name) + 1, "");
+}
+
+static void ask_open(struct turns *t, int flags)
+{
+	struct fuse_open_in in = { .flags = (uint32_t)flags };
+
+	ask(t, FUSE_OPEN, t->file, &in, sizeof(in), "");
+}
+
+static void run(struct turns *t, bool (*next)(void *ctx))
+{
+	struct simdisk *sim = simdisk_new(1);
+	struct broker_options options = {
+		.mount = "/mnt", .data = ".", .node = 1, .rack = "", .log_level = LOG_NONE
+	};
+
+	*t = (struct turns){ .m = { .disk = simdisk_disk(sim),
+				    .sim = sim,
+				    .next = next,
+				    .answered = answered,
+				    .ctx = t } };
+	config_init(&options.config);
+	assert_int_equal(simmount_run(&t->m, &options), 0);
+	simdisk_free(sim);
+}
+
+/* ---- A stop, and a lock that somebody waits for ---- */
+
+static void ask_flock(struct turns *t, unsigned i)
+{
+	struct fuse_lk_in in = { .fh = t->fh[i],
+				 .lk = { .end = INT64_MAX, .type = F_WRLCK },
+				 .lk_flags = FUSE_LK_FLOCK };
+
+	ask(t, FUSE_SETLKW, t->file, &in, sizeof(in), "");
+}
+
+static void ask_release(struct turns *t, unsigned i)
+{
+	struct fuse_release_in in = { .fh = t->fh[i] };
+
+	ask(t, FUSE_RELEASE, t->file, &in, sizeof(in), "");
+}
+
+static void look(struct turns *t)
+{
+	struct fuse_getattr_in in = { 0 };
+
+	simmount_send(&t->m, FUSE_GETATTR, NODE_ROOT, &in, sizeof(in), "", 0);
+}
+
+static bool next_of_locks(void *ctx)
+{
+	struct turns *t = ctx;
+
+	/* One request a round. */
+	t->pauses = !t->pauses;
+	if (t->pauses)
+		return false;
+	if (t->step && t->err == NO_ANSWER) {
+		/* Somebody else asks all the while, so that the stop has another round. */
+		look(t);
+		return true;
+	}
+	switch (t->step++) {
+	case 0:
+		ask_mkdir(t, "t");
+		return true;
+	case 1:
+		ask_name(t, "0");
+		return true;
+	case 2:
+	case 3:
+		ask_open(t, O_RDWR);
+		return true;
+	case 4:
+		ask_flock(t, 0);
+		return true;
+	case 5:
+		ask_flock(t, 1);
+		simmount_end(&t->m);
+		return true;
+	case 6:
+		assert_int_equal(t->err, -ENOTCONN);
+		ask_release(t, 0);
+		return true;
+	case 7:
+		assert_int_equal(t->err, 0);
+		ask_release(t, 1);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void test_lock_at_a_stop(void **state)
+{
+	struct turns t;
+
+	run(&t, next_of_locks);
+	assert_int_equal(t.step, 9);
+	assert_int_equal(t.err, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lock_at_a_stop),
+	};
+
+	log_set_level(LOG_NONE);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
