@@ -220,6 +220,9 @@ struct remover {
 #define HANDLE_CNT_MAX 262144U
 #define NODE_CNT_MAX (1U << 22)
 
+/* Logs that one turn of an open, or of a read of `all`, opens: each may wait for the device. */
+#define OPEN_LOGS 2U
+
 /* Names with "@" whose node is remembered. */
 #define SHARED_NODE_CNT 256U
 

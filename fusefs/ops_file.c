@@ -16,9 +16,6 @@
 #include <stdlib.h>
 #include <sys/file.h>
 
-/* Logs that one turn of an open opens: each may wait for the device. */
-#define OPEN_LOGS 2U
-
 /*
  * Answers OPEN with the kernel's own struct: libfuse 3.14 does not know FOPEN_STREAM. A file that
  * is opened read-write here is a stream; or one thread's read and another's write of one descriptor

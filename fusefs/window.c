@@ -257,11 +257,13 @@ int window_open(struct fs *fs, struct handle *h, struct be_why *why)
 	return r ? r : begin_finding(h);
 }
 
-/* A topic that grew: a stream of `all` follows the new partitions from their start. */
+/* A topic that grew: a stream of `all` follows the new partitions from their start. -EINPROGRESS
+ * where it takes longer. */
 static int feeds_grow(struct fs *fs, struct handle *h)
 {
 	struct feed *feeds;
 	struct be_why why;
+	unsigned cnt = 0;
 	int r;
 
 	if (h->part || h->is_range || h->feed_cnt == h->topic->part_cnt)
@@ -273,6 +275,8 @@ static int feeds_grow(struct fs *fs, struct handle *h)
 	while (h->feed_cnt < h->topic->part_cnt) {
 		struct be_partition *p = h->topic->parts[h->feed_cnt];
 
+		if (!p->log && cnt++ == OPEN_LOGS)
+			return -EINPROGRESS;
 		r = p->log ? 0 : fs->be.open_log(fs->be.ctx, p, &why);
 		if (r)
 			return r;

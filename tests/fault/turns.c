@@ -1,6 +1,6 @@
 /*
  * The whole broker (tests/lib/simmount.h) and requests that are made one by one, with a look at it
- * in between: what a stop does with those that wait.
+ * in between: what a stop does with those that wait, and that none keeps the others waiting.
  */
 #include "tests/lib/simmount.h"
 
@@ -24,6 +24,7 @@ struct turns {
 	unsigned opened;
 	uint64_t last; /* the request that is looked at */
 	int err;       /* its answer, or NO_ANSWER */
+	uint32_t open_cnt;
 };
 
 static void answered(void *ctx, uint64_t unique, int err, const void *data, size_t len)
@@ -166,10 +167,99 @@ static void test_lock_at_a_stop(void **state)
 	assert_int_equal(t.err, 0);
 }
 
+/* ---- A topic that grows by much, under a stream of all of it ---- */
+
+#define PARTS 400U
+#define OPENS_A_TURN 2U
+
+static void ask_read(struct turns *t)
+{
+	struct fuse_read_in in = { .fh = t->fh[0], .size = 4096 };
+
+	ask(t, FUSE_READ, t->file, &in, sizeof(in), "");
+}
+
+static void ask_config(struct turns *t, const char *text)
+{
+	struct fuse_write_in in = { .fh = t->fh[1], .size = (uint32_t)strlen(text) };
+
+	t->last = t->m.unique + 1;
+	t->err = NO_ANSWER;
+	simmount_send(&t->m, FUSE_WRITE, t->file, &in, sizeof(in), text, in.size);
+}
+
+static uint32_t open_cnt(const struct turns *t)
+{
+	const struct backend *be = &t->m.fs->be;
+	struct be_topic *topic = be->topic_find(be->ctx, "t");
+	uint32_t cnt = 0;
+
+	for (uint32_t i = 0; topic && i < topic->part_cnt; i++)
+		cnt += topic->parts[i]->log != NULL;
+	return cnt;
+}
+
+static bool next_of_growth(void *ctx)
+{
+	struct turns *t = ctx;
+	const struct broker *broker = t->m.fs->be.ctx;
+	uint32_t before = t->open_cnt;
+
+	t->open_cnt = open_cnt(t);
+	if (t->step > 6)
+		assert_true(t->open_cnt <= before + OPENS_A_TURN);
+	if (t->step && t->step != 4 && t->err == NO_ANSWER)
+		return false;
+	switch (t->step++) {
+	case 0:
+		ask_mkdir(t, "t");
+		return true;
+	case 1:
+		ask_name(t, "all@latest");
+		return true;
+	case 2:
+		ask_open(t, O_RDONLY);
+		return true;
+	case 3: /* it waits */
+		ask_read(t);
+		return true;
+	case 4:
+		ask_name(t, "config");
+		return true;
+	case 5:
+		ask_open(t, O_WRONLY);
+		return true;
+	case 6:
+		/* Logs that nobody has used are opened at leisure: that is done. */
+		if (broker->open_serial < broker->topic_cnt) {
+			t->step--;
+			return false;
+		}
+		ask_config(t, "num.partitions=400\n");
+		return true;
+	case 7:
+		assert_int_equal(t->err, 0);
+		return false;
+	default:
+		if (t->open_cnt == PARTS)
+			simmount_end(&t->m);
+		return false;
+	}
+}
+
+static void test_growth_in_turns(void **state)
+{
+	struct turns t;
+
+	run(&t, next_of_growth);
+	assert_int_equal(t.open_cnt, PARTS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lock_at_a_stop),
+		cmocka_unit_test(test_growth_in_turns),
 	};
 
 	log_set_level(LOG_NONE);
