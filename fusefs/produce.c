@@ -110,16 +110,23 @@ static struct be_partition *open_part(struct fs *fs, struct handle *h, uint32_t 
 	return p;
 }
 
+/* Whoever reads is told so, once. */
+static void lose_answers(struct handle *h)
+{
+	h->answers_lost = true;
+	buf_reset(&h->answers);
+	h->answers_given = 0;
+}
+
 static void answer_put(struct handle *h, const struct be_partition *p, int64_t offset, int64_t ts)
 {
 	if (!h->can_read || h->mode != READ_ANSWERS)
 		return;
-	if (h->answers.len - h->answers_given > ANSWERS_MAX) {
-		h->answers_lost = true;
-		buf_reset(&h->answers);
-		h->answers_given = 0;
-	}
+	if (h->answers.len - h->answers_given > ANSWERS_MAX)
+		lose_answers(h);
 	json_put_ack(&h->answers, h->topic->name, p->number, offset, ts);
+	if (buf_err(&h->answers))
+		lose_answers(h);
 }
 
 static void appended(struct fs *fs, struct be_partition *p, uint32_t cnt, size_t len)
@@ -677,7 +684,9 @@ void produce_answers(struct fs *fs, fuse_req_t req, struct handle *h, size_t siz
 	(void)fs;
 	if (h->answers_lost) {
 		h->answers_lost = false;
-		fs_refuse_handle(req, -ESTALE, h, "answers that nobody read were dropped");
+		fs_refuse_handle(req, -ESTALE, h,
+				 "answers were dropped: nobody read them, or there was no "
+				 "memory for them");
 		return;
 	}
 	fuse_reply_buf(req, (const char *)h->answers.data + h->answers_given, len);

@@ -1,7 +1,9 @@
 /*
  * The whole broker (tests/lib/simmount.h) and requests that are made one by one, with a look at it
- * in between: what a stop does with those that wait, and that none keeps the others waiting.
+ * in between: what a stop does with those that wait, that none keeps the others waiting, and what
+ * is left of one whose memory ran out.
  */
+#include "tests/lib/simmemory.h"
 #include "tests/lib/simmount.h"
 
 #include <errno.h>
@@ -9,6 +11,7 @@
 #include <linux/fuse.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -22,9 +25,12 @@ struct turns {
 	uint64_t dir, file; /* nodes */
 	uint64_t fh[2];
 	unsigned opened;
+	bool opens;    /* the last request was an open */
 	uint64_t last; /* the request that is looked at */
 	int err;       /* its answer, or NO_ANSWER */
 	uint32_t open_cnt;
+	uint64_t fails;	 /* which allocation of a write */
+	char given[256]; /* by the last answer */
 };
 
 static void answered(void *ctx, uint64_t unique, int err, const void *data, size_t len)
@@ -36,11 +42,12 @@ static void answered(void *ctx, uint64_t unique, int err, const void *data, size
 	if (unique != t->last)
 		return;
 	t->err = err;
+	snprintf(t->given, sizeof(t->given), "%.*s", (int)len, err ? "" : (const char *)data);
 	if (!err && len == sizeof(*e) && !t->dir)
 		t->dir = e->nodeid;
 	else if (!err && len == sizeof(*e))
 		t->file = e->nodeid;
-	else if (!err && len == sizeof(*o))
+	else if (!err && len == sizeof(*o) && t->opens)
 		t->fh[t->opened++] = o->fh;
 }
 
@@ -50,6 +57,7 @@ static void ask(struct turns *t, uint32_t op, uint64_t node, const void *body, s
 {
 	t->last = t->m.unique + 1;
 	t->err = NO_ANSWER;
+	t->opens = op == FUSE_OPEN;
 	simmount_send(&t->m, op, node, body, len, more, *more ? strlen(more) + 1 : 0);
 }
 
@@ -70,6 +78,30 @@ static void ask_open(struct turns *t, int flags)
 	struct fuse_open_in in = { .flags = (uint32_t)flags };
 
 	ask(t, FUSE_OPEN, t->file, &in, sizeof(in), "");
+}
+
+static void ask_read(struct turns *t)
+{
+	struct fuse_read_in in = { .fh = t->fh[0], .size = 4096 };
+
+	ask(t, FUSE_READ, t->file, &in, sizeof(in), "");
+}
+
+static void ask_write(struct turns *t, unsigned i, const char *text)
+{
+	struct fuse_write_in in = { .fh = t->fh[i], .size = (uint32_t)strlen(text) };
+
+	t->last = t->m.unique + 1;
+	t->err = NO_ANSWER;
+	t->opens = false;
+	simmount_send(&t->m, FUSE_WRITE, t->file, &in, sizeof(in), text, in.size);
+}
+
+static void ask_release(struct turns *t, unsigned i)
+{
+	struct fuse_release_in in = { .fh = t->fh[i] };
+
+	ask(t, FUSE_RELEASE, t->file, &in, sizeof(in), "");
 }
 
 static void run(struct turns *t, bool (*next)(void *ctx))
@@ -98,13 +130,6 @@ static void ask_flock(struct turns *t, unsigned i)
 				 .lk_flags = FUSE_LK_FLOCK };
 
 	ask(t, FUSE_SETLKW, t->file, &in, sizeof(in), "");
-}
-
-static void ask_release(struct turns *t, unsigned i)
-{
-	struct fuse_release_in in = { .fh = t->fh[i] };
-
-	ask(t, FUSE_RELEASE, t->file, &in, sizeof(in), "");
 }
 
 static void look(struct turns *t)
@@ -172,22 +197,6 @@ static void test_lock_at_a_stop(void **state)
 #define PARTS 400U
 #define OPENS_A_TURN 2U
 
-static void ask_read(struct turns *t)
-{
-	struct fuse_read_in in = { .fh = t->fh[0], .size = 4096 };
-
-	ask(t, FUSE_READ, t->file, &in, sizeof(in), "");
-}
-
-static void ask_config(struct turns *t, const char *text)
-{
-	struct fuse_write_in in = { .fh = t->fh[1], .size = (uint32_t)strlen(text) };
-
-	t->last = t->m.unique + 1;
-	t->err = NO_ANSWER;
-	simmount_send(&t->m, FUSE_WRITE, t->file, &in, sizeof(in), text, in.size);
-}
-
 static uint32_t open_cnt(const struct turns *t)
 {
 	const struct backend *be = &t->m.fs->be;
@@ -235,7 +244,7 @@ static bool next_of_growth(void *ctx)
 			t->step--;
 			return false;
 		}
-		ask_config(t, "num.partitions=400\n");
+		ask_write(t, 1, "num.partitions=400\n");
 		return true;
 	case 7:
 		assert_int_equal(t->err, 0);
@@ -255,11 +264,77 @@ static void test_growth_in_turns(void **state)
 	assert_int_equal(t.open_cnt, PARTS);
 }
 
+/* ---- Answers of a file that is opened read-write ---- */
+
+/* The first writes find no memory for what is kept for those that follow; theirs is for answers. */
+#define FAILS_EACH 8U
+#define FAILS_MAX (4 * FAILS_EACH)
+
+/* What was written is answered wholly, or the reader is told that it is not. */
+static void check_answer(const struct turns *t)
+{
+	const char *end = strrchr(t->given, '\n');
+
+	if (t->err)
+		assert_int_equal(t->err, -ESTALE);
+	else
+		assert_true(!strncmp(t->given, "{\"topic\":\"t\",", 13) && end && !end[1]);
+}
+
+static bool next_of_answers(void *ctx)
+{
+	struct turns *t = ctx;
+	bool is_refused;
+
+	if (t->step && t->err == NO_ANSWER)
+		return false;
+	switch (t->step++) {
+	case 0:
+		ask_mkdir(t, "t");
+		return true;
+	case 1:
+		ask_name(t, "0");
+		return true;
+	case 2:
+		t->opened = 0;
+		ask_open(t, O_RDWR);
+		return true;
+	case 3:
+		simmemory_fail(t->fails++ % FAILS_EACH + 1);
+		ask_write(t, 0, "line\n");
+		simmemory_fail(0);
+		return true;
+	case 4:
+		is_refused = t->err;
+		assert_true(!is_refused || t->err == -ENOMEM);
+		ask_read(t);
+		if (!is_refused)
+			check_answer(t);
+		return true;
+	case 5:
+		ask_release(t, 0);
+		t->step = t->fails < FAILS_MAX ? 2 : 6;
+		return true;
+	default:
+		simmount_end(&t->m);
+		return false;
+	}
+}
+
+static void test_answers_without_memory(void **state)
+{
+	struct turns t;
+
+	run(&t, next_of_answers);
+	assert_int_equal(t.fails, FAILS_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lock_at_a_stop),
 		cmocka_unit_test(test_growth_in_turns),
+		cmocka_unit_test(test_answers_without_memory),
 	};
 
 	log_set_level(LOG_NONE);
