@@ -216,6 +216,9 @@ static int join_again(struct coordinator *c, struct be_member *m, struct join_re
 	struct join_request asked = *req;
 	int r = check_same(m, req, why);
 
+	/* It was expelled or fenced: what it asks for is to join. */
+	if (!r && m->slot == GROUP_NONE)
+		r = access_group(m, why);
 	if (r)
 		return r;
 	group_on_line_dealt(m->g->core, mono_ms(c), m->slot);

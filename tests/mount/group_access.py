@@ -105,6 +105,28 @@ with Broker():
     os.close(r)
     os.close(w)
 
+    # Who was expelled joins anew by a request as by a read: only where the group lets it.
+    def ask_twice(out, end):
+        fd = os.open(group("shy/join"), os.O_RDWR)
+        os.write(fd, b"topics=open max.poll.interval.ms=100")
+        os.write(out, b"x")
+        os.read(end, 1)
+        os.write(fd, b"topics=open")
+
+    make_group("shy")
+    os.chmod(group("shy"), 0o777)
+    r, w = os.pipe()
+    end_r, end_w = os.pipe()
+    with as_user(OTHER, ask_twice, w, end_r) as other:
+        os.read(r, 1)
+        os.chmod(group("shy"), 0o700)
+        wait_until(lambda: not state("shy")["members"])
+        os.write(end_w, b"x")
+        assert_errno("EACCES", other.result)
+    assert_errors_line(" EACCES uid=1002 .*groups/shy/join: joining a group needs to read and")
+    for fd in (r, w, end_r, end_w):
+        os.close(fd)
+
     # The 600th supplementary group.
     os.chmod(topic("shut"), 0o740)
     os.chown(topic("shut"), 0, GROUPS[-1])
