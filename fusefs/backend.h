@@ -142,8 +142,7 @@ struct backend {
 	int (*open_log)(void *ctx, struct be_partition *p, struct be_why *why);
 	/* Where the log of p begins and ends, where that can be told without opening it. */
 	bool (*log_ends)(void *ctx, struct be_partition *p, int64_t *ret_start, int64_t *ret_end);
-	/* Whether an append of len bytes would be refused now: EROFS, ENOSPC, ESTALE. Nothing is
-	 * stored. */
+	/* Whether an append would be refused now: EROFS, ENOSPC. Nothing is stored. */
 	int (*check_append)(void *ctx, struct be_partition *p, struct be_why *why);
 	/* As plog_append_*(). After 0 the caller wakes readers. late: nobody is told offsets. */
 	int (*append_lines)(void *ctx, struct be_partition *p, const struct iovec *iov, int iov_cnt,

@@ -25,8 +25,7 @@ struct session_why {
  * (-ENODEV), a kernel that would abort waiting readers (-EOPNOTSUPP). dir must be absolute.
  */
 MUST_CHECK int session_prepare(const char *dir, struct session_why *why);
-/* Mounts. -EACCES, -EPERM, -ENODEV and others with a sentence. The session is the caller's; fs
- * outlives it. */
+/* Mounts. -EPERM with a sentence; -ENOMEM. The session is the caller's; fs outlives it. */
 MUST_CHECK int session_mount(struct fs *fs, const char *dir, bool no_splice, struct session **ret,
 			     struct session_why *why);
 /* The descriptor to poll for requests. */
