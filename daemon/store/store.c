@@ -210,6 +210,26 @@ int store_submit(struct store *s, struct disk_req *req, void *ctx)
 	return err;
 }
 
+struct disk_req *store_reap(struct store *s)
+{
+	struct disk_req *req = disk_reap(s->disk);
+
+	while (req && req->owner != STORE_OWNER)
+		req = disk_reap(s->disk);
+	s->reqs_under_way -= req != NULL;
+	return req;
+}
+
+struct disk_req *store_reap_wait(struct store *s)
+{
+	struct disk_req *req;
+
+	PRE(s->reqs_under_way);
+	while (!(req = store_reap(s)))
+		disk_wait(s->disk);
+	return req;
+}
+
 static struct store *store_new(struct disk *d, const struct store_config *config)
 {
 	struct store *s = calloc(1, sizeof(*s));
@@ -668,11 +688,8 @@ static int part_close(struct store *s, struct part *part)
 static void store_drain(struct store *s)
 {
 	while (s->reqs_under_way) {
-		struct disk_req *req = disk_reap(s->disk);
+		struct disk_req *req = store_reap_wait(s);
 
-		if (!req || req->owner != STORE_OWNER)
-			continue;
-		s->reqs_under_way--;
 		if (req->res < 0 && req != &s->make_req && req->op != DISK_OP_READ)
 			store_fail(s, (int)req->res, "sync", "what was under way");
 	}

@@ -262,6 +262,11 @@ void store_damage(struct store *s, struct store_open_report *rep, const char *fi
 		  ...) PRINTF_LIKE(4, 5);
 void store_fail(struct store *s, int err, const char *what, const char *name);
 MUST_CHECK int store_submit(struct store *s, struct disk_req *req, void *ctx);
+/* For a stop: the next of the store's requests that is finished, or NULL. Those of others are
+ * dropped: who has asked is not there any more. */
+struct disk_req *store_reap(struct store *s);
+/* The same, and waits for it. One is under way. */
+struct disk_req *store_reap_wait(struct store *s);
 
 /* What an open says where there is no file: what stands there instead is not the store's. */
 static inline bool store_is_missing(int err)

@@ -221,13 +221,10 @@ static int stop_reap(struct store *s, struct stop_sync *syncs, unsigned *under_w
 	int err = 0;
 
 	PRE(*under_way);
-	while (!(req = disk_reap(s->disk)))
-		disk_wait(s->disk);
-	for (; req; req = disk_reap(s->disk)) {
+	for (req = store_reap_wait(s); req; req = store_reap(s)) {
 		struct stop_sync *sync = req->ctx;
 
 		PRE(sync >= syncs && sync < syncs + STORE_STOP_SYNCS && sync->seg);
-		s->reqs_under_way--;
 		--*under_way;
 		if (req->res < 0) {
 			err = (int)req->res;

@@ -575,6 +575,25 @@ static void test_a_sync_waits_for_room(void **state)
 	assert_int_equal(p->synced.next_offset, 2);
 }
 
+/* Who else has asked for something is not awaited, and is in nobody's way. */
+static void test_a_stop_meets_the_request_of_another(void **state)
+{
+	struct fixture *f = *state;
+	struct disk_req req;
+	struct plog *p;
+
+	open_ok(f);
+	tick(f, 1);
+	p = plog_ok(f, 0, &PLOG);
+	assert_int_equal(append(f, p, "line\n"), 0);
+	req = (struct disk_req){
+		.op = DISK_OP_READ, .fd = p->segs[0]->data_fd, .len = 1, .owner = STORE_OWNER + 1
+	};
+	assert_int_equal(disk_submit(f->d, &req), 0);
+	close_ok(f);
+	assert_true(open_ok(f).clean);
+}
+
 /* A failure that nobody asked for is an event like any other, and there at once. */
 static void test_a_failure_in_a_tick_is_an_event(void **state)
 {
@@ -616,6 +635,7 @@ int main(void)
 		CASE(test_single_lines_are_described_in_time),
 		CASE(test_a_description_waits_for_room),
 		CASE(test_a_sync_waits_for_room),
+		CASE(test_a_stop_meets_the_request_of_another),
 		CASE(test_a_failure_in_a_tick_is_an_event),
 	};
 
