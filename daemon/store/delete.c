@@ -22,7 +22,9 @@ static void part_delete(struct store *s, struct part *part)
 	part->deleted = true;
 	if (part->fsync != F_WRITE)
 		list_remove(&part->fsync_link);
-	list_remove(&part->sync_link);
+	/* One that waits for a free request ends when it gets its turn. */
+	if (!part->syncing)
+		list_remove(&part->sync_link);
 	list_remove(&part->ring_link);
 	list_remove(&part->dirty_link);
 	list_remove(&part->unsynced_link);

@@ -43,6 +43,45 @@ static int count_gone(void *ctx, const char *name)
 	return 0;
 }
 
+static int submit_never(struct disk *d, struct disk_req *req)
+{
+	return -EAGAIN;
+}
+
+/* And stops no sync of others. */
+static void test_a_partition_that_waits_for_its_sync_is_deleted(void **state)
+{
+	struct fixture *f = *state;
+	const struct disk_ops *ops = f->d->ops;
+	struct disk_ops busy = *ops;
+	struct store_stats stats;
+	struct plog *p;
+
+	f->config.journal_bytes = 0;
+	open_ok(f);
+	tick(f, 1);
+	busy.submit = submit_never;
+	f->d->ops = &busy;
+	for (uint32_t i = 0; i < 2; i++) {
+		p = plog_ok(f, i, &PLOG);
+		assert_int_equal(append(f, p, "line\n"), 0);
+		assert_int_equal(store_fsync(f->s, p, NOW, i), -EINPROGRESS);
+	}
+	store_kick(f->s, NOW);
+	for (uint32_t i = 0; i < 2; i++)
+		assert_int_equal(store_delete(f->s, "orders", ID, i), 0);
+	f->d->ops = ops;
+	p = plog_ok(f, 2, &PLOG);
+	assert_int_equal(append(f, p, "line\n"), 0);
+	tick(f, 1);
+	tick(f, 30001);
+	assert_int_equal(f->synced, 2);
+	assert_int_equal(p->synced.next_offset, 1);
+	tick(f, 1);
+	store_stats(f->s, &stats);
+	assert_int_equal(stats.plogs, 1);
+}
+
 static void test_partitions_of_a_long_name_are_deleted_one_by_one(void **state)
 {
 	struct fixture *f = *state;
@@ -618,6 +657,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_a_deleted_partition_is_gone),
+		CASE(test_a_partition_that_waits_for_its_sync_is_deleted),
 		CASE(test_partitions_of_a_long_name_are_deleted_one_by_one),
 		CASE(test_a_write_out_keeps_its_descriptor),
 		CASE(test_the_checkpoint_grows_while_one_is_being_written),
