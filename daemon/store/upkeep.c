@@ -591,4 +591,6 @@ void gone_on_disk(struct store *s)
 		return;
 	}
 	s->gone_ready = true;
+	/* There is something new to be found. */
+	s->gone_failed = false;
 }

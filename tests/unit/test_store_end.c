@@ -82,6 +82,27 @@ static void test_a_partition_that_waits_for_its_sync_is_deleted(void **state)
 	assert_int_equal(stats.plogs, 1);
 }
 
+/* What was deleted while one that cannot be removed was being tried. */
+static void test_one_that_cannot_be_removed_keeps_no_other(void **state)
+{
+	struct fixture *f = *state;
+	unsigned gone = 0;
+
+	open_ok(f);
+	tick(f, 1);
+	for (uint32_t i = 0; i < 2; i++)
+		assert_int_equal(append(f, plog_ok(f, i, &PLOG), "line\n"), 0);
+	assert_int_equal(disk_mkdir(f->d, "orders-0/somebodys"), 0);
+	assert_int_equal(store_delete(f->s, "orders", ID, 0), 0);
+	pump(f);
+	tick(f, 100);
+	assert_int_equal(store_delete(f->s, "orders", ID, 1), 0);
+	for (unsigned i = 0; i < 5; i++)
+		tick(f, 100);
+	assert_int_equal(disk_list(f->d, ".", count_gone, &gone), 0);
+	assert_int_equal(gone, 1);
+}
+
 static void test_partitions_of_a_long_name_are_deleted_one_by_one(void **state)
 {
 	struct fixture *f = *state;
@@ -658,6 +679,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_a_deleted_partition_is_gone),
 		CASE(test_a_partition_that_waits_for_its_sync_is_deleted),
+		CASE(test_one_that_cannot_be_removed_keeps_no_other),
 		CASE(test_partitions_of_a_long_name_are_deleted_one_by_one),
 		CASE(test_a_write_out_keeps_its_descriptor),
 		CASE(test_the_checkpoint_grows_while_one_is_being_written),
