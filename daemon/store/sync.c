@@ -346,7 +346,10 @@ static int ckpt_make_file(struct store *s, const struct buf *b, size_t len, int 
 	memcpy(file + ((s->ckpt_sequence + 1) & 1) * len, b->data, b->len);
 	err = disk_open(s->disk, "checkpoint.new", DISK_CREATE, &fd);
 	if (!err) {
-		err = disk_write(s->disk, fd, file, 2 * len, 0);
+		/* The length of the file tells where its second slot is. */
+		err = disk_truncate(s->disk, fd, 0);
+		if (!err)
+			err = disk_write(s->disk, fd, file, 2 * len, 0);
 		if (!err)
 			err = disk_fsync(s->disk, fd);
 		if (!err)

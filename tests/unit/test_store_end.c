@@ -635,6 +635,26 @@ static void test_a_sync_waits_for_room(void **state)
 	assert_int_equal(p->synced.next_offset, 2);
 }
 
+/* Of an attempt to make a larger one. */
+static void test_a_checkpoint_is_as_long_as_its_slots(void **state)
+{
+	struct fixture *f = *state;
+	void *zeros = calloc(8, CHECKPOINT_SLOT_MIN);
+	size_t len;
+	int fd;
+
+	assert_non_null(zeros);
+	assert_int_equal(disk_open(f->d, "checkpoint.new", DISK_CREATE, &fd), 0);
+	assert_int_equal(disk_write(f->d, fd, zeros, 8 * CHECKPOINT_SLOT_MIN, 0), 0);
+	assert_int_equal(disk_close(f->d, fd), 0);
+	free(zeros);
+	open_ok(f);
+	assert_non_null(simdisk_bytes(f->sim, "checkpoint", &len));
+	assert_int_equal(len, 2 * CHECKPOINT_SLOT_MIN);
+	close_ok(f);
+	assert_true(open_ok(f).clean);
+}
+
 /* Who else has asked for something is not awaited, and is in nobody's way. */
 static void test_a_stop_meets_the_request_of_another(void **state)
 {
@@ -697,6 +717,7 @@ int main(void)
 		CASE(test_single_lines_are_described_in_time),
 		CASE(test_a_description_waits_for_room),
 		CASE(test_a_sync_waits_for_room),
+		CASE(test_a_checkpoint_is_as_long_as_its_slots),
 		CASE(test_a_stop_meets_the_request_of_another),
 		CASE(test_a_failure_in_a_tick_is_an_event),
 	};
