@@ -481,7 +481,10 @@ static int values_hash(struct plog *p, const struct iovec *iov, int iov_cnt, uin
 
 static bool fits_debt(const struct plog *p, int64_t now_ms, size_t len)
 {
-	return p->debt.cnt && p->debt.timestamp_ms == now_ms && !p->undo_owed &&
+	/* Whoever ran out of descriptors has perhaps synced what was written, and closed it. */
+	if (!p->debt.cnt || plog_active(p)->data_fd < 0)
+		return false;
+	return p->debt.timestamp_ms == now_ms && !p->undo_owed &&
 	       p->debt.leader_epoch == p->leader_epoch && p->debt.attr == plain_attr(p) &&
 	       p->debt.len + len <= DEBT_BYTES_MAX && p->debt.cnt < DEBT_CNT_MAX &&
 	       !roll_is_due(p, now_ms, len, FORMAT_BATCH_LEN);

@@ -1,3 +1,4 @@
+#include "daemon/store/segment.h"
 #include "tests/lib/store_fixture.h"
 
 static void test_a_fresh_directory_gets_its_ids(void **state)
@@ -450,6 +451,41 @@ static void test_a_checkpoint_takes_nothing_from_the_ring_that_is_not_synced(voi
 	}
 }
 
+/* All descriptors are taken when q's first segment is made: p is synced, and its are closed. */
+static void relieve(struct fixture *f, struct plog *p, struct plog *q)
+{
+	store_kick(f->s, NOW);
+	/* Four names of an earlier attempt are removed before. */
+	simdisk_fail(f->sim, 5, 1, -EMFILE);
+	assert_int_equal(append(f, q, "line\n"), 0);
+	assert_int_equal(simdisk_failed_cnt(f->sim), 1);
+	assert_int_equal(p->segs[0]->data_fd, -1);
+}
+
+static void test_a_line_is_owed_without_a_descriptor(void **state)
+{
+	struct fixture *f = *state;
+	struct iovec iov = { (void *)"late\n", 5 };
+	struct plog_appended a;
+	struct plog *p, *q;
+
+	open_ok(f);
+	tick(f, 1);
+	p = plog_ok(f, 0, &PLOG);
+	q = plog_ok(f, 1, &PLOG);
+	assert_int_equal(store_append_lines(f->s, p, NOW, &iov, 1, 5, 1, true, &a), 0);
+	relieve(f, p, q);
+	assert_true(p->debt.cnt > 0);
+	assert_int_equal(store_append_lines(f->s, p, NOW, &iov, 1, 5, 1, true, &a), 0);
+	assert_int_equal(a.base_offset, 1);
+	tick(f, 6);
+	assert_int_equal(p->debt.cnt, 0);
+	assert_int_equal(f->failed, 0);
+	close_ok(f);
+	open_ok(f);
+	assert_int_equal(plog_ok(f, 0, &PLOG)->next_offset, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -469,6 +505,7 @@ int main(void)
 		CASE(test_retention_raises_the_start),
 		CASE(test_a_raised_start_forgets_no_acknowledged_record),
 		CASE(test_a_checkpoint_takes_nothing_from_the_ring_that_is_not_synced),
+		CASE(test_a_line_is_owed_without_a_descriptor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
