@@ -94,7 +94,8 @@ static void sync_done(struct store *s, struct part *part)
 		raise_step(s, part);
 }
 
-/* Submits the next request of the walk. False: the disk has no room for it now. */
+/* Submits the next request of the walk. False: not now; the disk has no room for it, or there is no
+ * descriptor, and nothing has failed. */
 static bool sync_walk(struct store *s, struct part *part)
 {
 	struct segment *seg = sync_next_segment(part);
@@ -106,6 +107,8 @@ static bool sync_walk(struct store *s, struct part *part)
 	}
 	data = segment_fd(seg, SEGMENT_DATA);
 	meta = data < 0 ? data : segment_fd(seg, SEGMENT_META);
+	if (describes_later(meta))
+		return false;
 	if (meta < 0) {
 		store_fail(s, meta, "sync", part->plog->dir);
 		return true;

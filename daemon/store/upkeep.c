@@ -458,6 +458,8 @@ int64_t store_deadline(const struct store *s)
 		due = MIN(due, s->ckpt_due_ms);
 	if (!list_is_empty(&s->sync_late))
 		due = MIN(due, s->sync_late_ms);
+	if (!list_is_empty(&s->sync_queue))
+		due = MIN(due, s->mono_ms + STORE_DEBT_RETRY_MS);
 	if (!list_is_empty(&s->unsynced) && s->syncs < STORE_SYNCS_BACKGROUND) {
 		const struct part *part = LIST_ENTRY(s->unsynced.next, struct part, unsynced_link);
 

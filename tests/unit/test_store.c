@@ -486,6 +486,32 @@ static void test_a_line_is_owed_without_a_descriptor(void **state)
 	assert_int_equal(plog_ok(f, 0, &PLOG)->next_offset, 2);
 }
 
+/* A sync that finds none has failed nothing yet. */
+static void test_a_sync_waits_for_descriptors(void **state)
+{
+	struct fixture *f = *state;
+	struct plog *p, *q;
+
+	f->config.journal_bytes = 0;
+	open_ok(f);
+	tick(f, 1);
+	p = plog_ok(f, 0, &PLOG);
+	q = plog_ok(f, 1, &PLOG);
+	assert_int_equal(append(f, p, "line\n"), 0);
+	relieve(f, p, q);
+	assert_int_equal(store_fsync(f->s, p, NOW, 7), -EINPROGRESS);
+	simdisk_fail(f->sim, 1, 16, -EMFILE);
+	pump(f);
+	assert_int_equal(f->failed, 0);
+	assert_int_equal(f->synced, 0);
+	simdisk_fail(f->sim, 0, 0, 0);
+	assert_true(store_deadline(f->s) <= f->mono_ms + 50);
+	tick(f, 50);
+	assert_int_equal(f->failed, 0);
+	assert_int_equal(f->synced, 1);
+	assert_int_equal(p->synced.next_offset, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -506,6 +532,7 @@ int main(void)
 		CASE(test_a_raised_start_forgets_no_acknowledged_record),
 		CASE(test_a_checkpoint_takes_nothing_from_the_ring_that_is_not_synced),
 		CASE(test_a_line_is_owed_without_a_descriptor),
+		CASE(test_a_sync_waits_for_descriptors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
