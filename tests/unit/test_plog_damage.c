@@ -142,6 +142,33 @@ static void test_what_follows_a_cut_file_stays(void **state)
 	}
 }
 
+/* Where its head is still there, the segment goes on itself. */
+static void test_what_follows_a_shorter_file_stays(void **state)
+{
+	static const char *const suffix[] = { "meta", "data" };
+	struct bench *b = *state;
+	struct disk *d = simdisk_disk(b->sd);
+	struct plog_point floor;
+	int fd;
+
+	fill(b, 200);
+	assert_int_equal(plog_point(&b->log, &floor), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(disk_open(d, path_of(0, suffix[i]), 0, &fd), 0);
+		assert_int_equal(disk_truncate(d, fd, 1000), 0);
+		assert_int_equal(disk_close(d, fd), 0);
+		assert_int_equal(reopen(b, &floor), 0);
+		assert_true(b->report.damaged);
+		append(b, 200, "behind\n", true);
+		assert_int_equal(plog_describe(&b->log), 0);
+		assert_int_equal(reopen(b, &floor), 0);
+		assert_int_equal(b->log.seg_cnt, 1);
+		assert_int_equal(b->log.next_offset, 101);
+		assert_int_equal(read_byte(b, 1500), 'b');
+		assert_int_equal(read_byte(b, 1499), -EIO);
+	}
+}
+
 /* A tail that does not match is cut, with every later segment. */
 static void test_torn_tail_is_cut(void **state)
 {
@@ -538,6 +565,7 @@ int main(void)
 		CASE(test_index_is_built_again),
 		CASE(test_damage_below_the_floor_stays),
 		CASE(test_what_follows_a_cut_file_stays),
+		CASE(test_what_follows_a_shorter_file_stays),
 		CASE(test_cut_file_below_the_floor),
 		CASE(test_torn_tail_is_cut),
 		CASE(test_missing_files_are_faults),
