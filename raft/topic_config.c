@@ -330,18 +330,3 @@ void topic_config_fini(struct topic_config *own)
 	free(own->hot_keys);
 	*own = (struct topic_config){ 0 };
 }
-
-bool topic_config_is_hot(const char *hot_keys, const void *key, size_t len)
-{
-	if (!len)
-		return false;
-	while (hot_keys && *hot_keys) {
-		size_t item_len = strcspn(hot_keys, ",");
-
-		if (item_len == len && !memcmp(hot_keys, key, len))
-			return true;
-		hot_keys += item_len;
-		hot_keys += *hot_keys == ',';
-	}
-	return false;
-}

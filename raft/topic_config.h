@@ -121,7 +121,4 @@ void topic_config_print(const struct topic_config *effective, struct buf *out);
 /* Frees the text of an own config. Takes NULL. */
 void topic_config_fini(struct topic_config *own);
 
-/* Whether the key is in the list (hot_keys of a config; NULL: no). */
-bool topic_config_is_hot(const char *hot_keys, const void *key, size_t len);
-
 #endif

@@ -5,7 +5,7 @@ from t import *
 
 with Broker():
     make_topic("t", 8)
-    for key in ("hot", "cold", "warm,er"):
+    for key in ("hot", "cold", "warm,er", "ho", "hot,other"):
         append(f"t/by-key/{key}", b"".join(b"%d\n" % i for i in range(100)))
     home = {r["key"]: r["partition"] for r in records("t/all.json")}
     for key in home:
@@ -15,9 +15,12 @@ with Broker():
     assert b"hot.keys=hot,other\n" in read("t/config")
     append("t/by-key/hot", b"".join(b"%d\n" % i for i in range(100, 300)))
     append("t/all.json", b"".join(b'{"key":"cold","value":"%d"}\n' % i for i in range(100, 120)))
+    for key in ("ho", "hot,other"):  # a key is in the list as a whole, or not
+        append(f"t/by-key/{key}", b"".join(b"%d\n" % i for i in range(100, 120)))
     got = [r for r in records("t/all.json") if int(r["value"]) >= 100]
     assert_eq(8, len({r["partition"] for r in got if r["key"] == "hot"}), "not spread")
-    assert_eq({home["cold"]}, {r["partition"] for r in got if r["key"] == "cold"})
+    for key in ("cold", "ho", "hot,other"):
+        assert_eq({home[key]}, {r["partition"] for r in got if r["key"] == key})
     # The same value goes to the same partition.
     before = {r["value"]: r["partition"] for r in got if r["key"] == "hot"}
     append("t/by-key/hot", b"".join(b"%d\n" % i for i in range(100, 300)))

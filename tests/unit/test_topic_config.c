@@ -158,16 +158,6 @@ static void test_print_is_parsed_back(void **state)
 	buf_fini(&text2);
 }
 
-static void test_hot_keys_are_found_whole(void **state)
-{
-	assert_true(topic_config_is_hot("a,bc", "a", 1));
-	assert_true(topic_config_is_hot("a,bc", "bc", 2));
-	assert_false(topic_config_is_hot("a,bc", "b", 1));
-	assert_false(topic_config_is_hot("a,bc", "a,bc", 4));
-	assert_false(topic_config_is_hot("a", "", 0));
-	assert_false(topic_config_is_hot(NULL, "a", 1));
-}
-
 static unsigned distance(const char *a, const char *b)
 {
 	return setting_distance(a, strlen(a), b, strlen(b));
@@ -191,7 +181,6 @@ int main(void)
 		cmocka_unit_test(test_extremes_are_taken),
 		cmocka_unit_test(test_reset_returns_to_the_default),
 		cmocka_unit_test(test_print_is_parsed_back),
-		cmocka_unit_test(test_hot_keys_are_found_whole),
 		cmocka_unit_test(test_distance_counts_slips),
 	};
 
