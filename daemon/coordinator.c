@@ -447,12 +447,18 @@ void coord_retry_rejects(struct coordinator *c)
 static void topic_gone(struct coordinator *c, struct coord_group *g, struct be_topic *t)
 {
 	int r = coord_write_nulls(c, g, t->id, false);
+	const struct group_offset *o;
 
 	if (r && r != -ENOENT)
 		LOG_AT(LOG_WARN, g->be.name, r, "offsets of %s are removed at the next start",
 		       t->name);
-	for (uint32_t i = 0; i < t->part_cnt; i++)
-		group_offset_drop(g->core, t->id, i);
+	/* Of most groups that is nothing, and there may be thousands of them. */
+	for (uint32_t i = 0; (o = group_offset_at(g->core, i));) {
+		if (memcmp(o->topic_id, t->id, 16) != 0)
+			i++;
+		else
+			group_offset_drop(g->core, t->id, o->partition);
+	}
 }
 
 void coordinator_on_topic(struct coordinator *c, struct be_topic *t)
