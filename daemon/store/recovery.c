@@ -259,7 +259,8 @@ void store_debts_give_back(struct store *s, struct part *part)
 	part->debt_slot = -1;
 }
 
-/* Without room for the file every line is described at once: slower, no less safe. */
+/* Without room for the file every line is described at once: slower, no less safe. But what it
+ * vouches for must not be lost for the sake of something that passes. */
 static int open_debts(struct store *s)
 {
 	struct disk_stat st = { 0 };
@@ -283,6 +284,8 @@ static int open_debts(struct store *s)
 	}
 	if (!err)
 		err = disk_map(s->disk, s->debt_fd, DEBT_FILE_LEN, &s->debt_mem);
+	if (err == -EMFILE || err == -ENFILE || err == -ENOMEM)
+		return err;
 	if (err) {
 		LOG_AT(LOG_WARN, "debts", err, "not available: every line is described at once");
 		s->debt_mem = NULL;

@@ -166,6 +166,36 @@ static void test_drafts_survive_a_kill_without_the_journal(void **state)
 	assert_int_equal(f->s->debts.free_cnt, DEBT_SLOT_CNT);
 }
 
+/* It may fail, and then the next one knows of them. */
+static void test_a_start_without_descriptors_loses_no_line(void **state)
+{
+	unsigned failed = 0;
+
+	(void)state;
+
+	for (unsigned nth = 1; nth <= 40; nth++) {
+		struct store_open_report rep;
+		struct fixture *f;
+		void *one = NULL;
+		int r;
+
+		assert_int_equal(setup(&one), 0);
+		f = one;
+		append_late(f, begin(f), "line 1\n");
+		bury(f);
+		simdisk_kill(f->sim);
+		simdisk_fail(f->sim, nth, 1, -EMFILE);
+		r = store_open(f->d, &f->config, NOW, &f->s, &rep);
+		simdisk_fail(f->sim, 0, 0, 0);
+		failed += r == -EMFILE;
+		if (r)
+			open_ok(f);
+		check_lines(plog_ok(f, 0, &PLOG), 1);
+		assert_int_equal(teardown(&one), 0);
+	}
+	assert_true(failed > 5);
+}
+
 /* And what is owed is not behind a draft that is in no journal yet. */
 static void test_no_line_is_owed_behind_a_draft_that_is_under_way(void **state)
 {
@@ -249,6 +279,7 @@ int main(void)
 		CASE(test_drafts_are_written_after_a_while),
 		CASE(test_drafts_survive_a_power_loss),
 		CASE(test_drafts_survive_a_kill_without_the_journal),
+		CASE(test_a_start_without_descriptors_loses_no_line),
 		CASE(test_no_line_is_owed_behind_a_draft_that_is_under_way),
 		CASE(test_the_first_line_behind_a_roll_finds_all_described),
 		CASE(test_where_slots_are_few_nothing_is_drafted),
