@@ -259,36 +259,52 @@ void store_debts_give_back(struct store *s, struct part *part)
 	part->debt_slot = -1;
 }
 
-/* Without room for the file every line is described at once: slower, no less safe. But what it
- * vouches for must not be lost for the sake of something that passes. */
-static int open_debts(struct store *s)
+/* The file as it is to be: what an earlier life has put there stays. */
+static int fill_debts(struct store *s)
 {
 	struct disk_stat st = { 0 };
+	int err = disk_fstat(s->disk, s->debt_fd, &st);
+	size_t len = err ? 0 : DEBT_FILE_LEN - MIN(st.size, DEBT_FILE_LEN);
+	void *zeros;
+
+	if (!len)
+		return err;
+	/* Who wrote a checkpoint had made it before. */
+	if (s->ckpt_sequence)
+		LOG_AT(LOG_WARN, "debts", 0,
+		       "ends at position %llu: what it vouched for behind that is lost; made anew",
+		       (unsigned long long)st.size);
+	zeros = calloc(1, len);
+	err = zeros ? disk_write(s->disk, s->debt_fd, zeros, len, st.size) : -ENOMEM;
+	free(zeros);
+	/* A page that has no block yet would end the process when it is stored to. */
+	return err ? err : disk_fsync(s->disk, s->debt_fd);
+}
+
+/*
+ * Where there is no room for the file, or something else has its name, or it cannot be mapped here
+ * (-ENODEV), every line is described at once: slower, no less safe. Any other error may pass, and
+ * the lines that the file vouches for would be cut without it: the start fails, and the next one
+ * has them.
+ */
+static int open_debts(struct store *s, struct store_open_report *rep)
+{
 	int err = disk_open(s->disk, "debts", DISK_CREATE, &s->debt_fd);
 
 	if (!err)
-		err = disk_fstat(s->disk, s->debt_fd, &st);
-	if (!err && st.size < DEBT_FILE_LEN) {
-		void *zeros = calloc(1, DEBT_FILE_LEN);
-
-		/* Who wrote a checkpoint had made it before. */
-		if (s->ckpt_sequence)
-			LOG_AT(LOG_WARN, "debts", 0,
-			       "ends at position %llu: what it vouched for is lost; made anew",
-			       (unsigned long long)st.size);
-		err = zeros ? disk_write(s->disk, s->debt_fd, zeros, DEBT_FILE_LEN, 0) : -ENOMEM;
-		free(zeros);
-		/* A page that has no block yet would end the process when it is stored to. */
-		if (!err)
-			err = disk_fsync(s->disk, s->debt_fd);
-	}
+		err = fill_debts(s);
 	if (!err)
 		err = disk_map(s->disk, s->debt_fd, DEBT_FILE_LEN, &s->debt_mem);
-	if (err == -EMFILE || err == -ENFILE || err == -ENOMEM)
-		return err;
 	if (err) {
-		LOG_AT(LOG_WARN, "debts", err, "not available: every line is described at once");
 		s->debt_mem = NULL;
+		if (!disk_is_full(err) && !disk_is_no_file(err)) {
+			snprintf(rep->sentence, sizeof(rep->sentence),
+				 "the file debts cannot be opened, and lines that it vouches for "
+				 "would be lost: %s",
+				 log_errno_name(err));
+			return err;
+		}
+		LOG_AT(LOG_WARN, "debts", err, "not available: every line is described at once");
 		return 0;
 	}
 	debt_table_init(&s->debts, s->debt_mem);
@@ -660,7 +676,7 @@ int store_recover(struct store *s, struct store_open_report *rep)
 	if (!err)
 		err = recover_journal(s, rep, &blocks, &old);
 	if (!err)
-		err = open_debts(s);
+		err = open_debts(s, rep);
 	rep->clean = s->clean_start;
 	if (err)
 		return err;

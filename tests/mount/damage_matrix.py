@@ -37,7 +37,7 @@ SMALL = {
     "checkpoint": {"whole": ("bit", "cut"), "told": ("gone", "empty"),
                    "refused": (*ODD_FILE, "immutable")},
     "checkpoint.new": {"whole": ODD_FILE},
-    "debts": {"whole": (*DAMAGED, *ODD_FILE, "immutable")},
+    "debts": {"whole": (*DAMAGED, *ODD_FILE), "refused": ("immutable",)},
     "clean-shutdown": {"whole": (*DAMAGED, *ODD_FILE), "refused": ("immutable",)},
     "clean-shutdown.new": {"whole": (*DAMAGED, *ODD_FILE), "refused": ("immutable",)},
     "x-0.x.gone": {"whole": ODD_FILE},

@@ -167,11 +167,9 @@ static void test_drafts_survive_a_kill_without_the_journal(void **state)
 }
 
 /* It may fail, and then the next one knows of them. */
-static void test_a_start_without_descriptors_loses_no_line(void **state)
+static void check_start_that_fails(int err)
 {
 	unsigned failed = 0;
-
-	(void)state;
 
 	for (unsigned nth = 1; nth <= 40; nth++) {
 		struct store_open_report rep;
@@ -184,16 +182,44 @@ static void test_a_start_without_descriptors_loses_no_line(void **state)
 		append_late(f, begin(f), "line 1\n");
 		bury(f);
 		simdisk_kill(f->sim);
-		simdisk_fail(f->sim, nth, 1, -EMFILE);
+		simdisk_fail(f->sim, nth, 1, err);
 		r = store_open(f->d, &f->config, NOW, &f->s, &rep);
 		simdisk_fail(f->sim, 0, 0, 0);
-		failed += r == -EMFILE;
+		failed += r == err;
 		if (r)
 			open_ok(f);
 		check_lines(plog_ok(f, 0, &PLOG), 1);
 		assert_int_equal(teardown(&one), 0);
 	}
 	assert_true(failed > 5);
+}
+
+static void test_a_start_without_descriptors_loses_no_line(void **state)
+{
+	(void)state;
+	check_start_that_fails(-EMFILE);
+}
+
+static void test_a_start_that_meets_an_error_loses_no_line(void **state)
+{
+	(void)state;
+	check_start_that_fails(-EIO);
+}
+
+/* The rest of it still vouches. */
+static void test_owed_lines_outlive_a_cut_of_the_file_behind_them(void **state)
+{
+	struct fixture *f = *state;
+	int fd;
+
+	append_late(f, begin(f), "line 1\n");
+	bury(f);
+	simdisk_kill(f->sim);
+	assert_int_equal(disk_open(f->d, "debts", 0, &fd), 0);
+	assert_int_equal(disk_truncate(f->d, fd, DEBT_FILE_LEN / 2), 0);
+	assert_int_equal(disk_close(f->d, fd), 0);
+	open_ok(f);
+	check_lines(plog_ok(f, 0, &PLOG), 1);
 }
 
 /* And what is owed is not behind a draft that is in no journal yet. */
@@ -280,6 +306,8 @@ int main(void)
 		CASE(test_drafts_survive_a_power_loss),
 		CASE(test_drafts_survive_a_kill_without_the_journal),
 		CASE(test_a_start_without_descriptors_loses_no_line),
+		CASE(test_a_start_that_meets_an_error_loses_no_line),
+		CASE(test_owed_lines_outlive_a_cut_of_the_file_behind_them),
 		CASE(test_no_line_is_owed_behind_a_draft_that_is_under_way),
 		CASE(test_the_first_line_behind_a_roll_finds_all_described),
 		CASE(test_where_slots_are_few_nothing_is_drafted),
