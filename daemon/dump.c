@@ -463,7 +463,7 @@ static int dump_partition(struct dump *d, struct offline *o, struct offline_dir 
 	s.is_metalog = !strcmp(dir->topic, METALOG_TOPIC);
 	r = offline_bases(o->disk, dir->name, &bases, &cnt);
 	if (r)
-		return r == -ENOTDIR ? 0 : r;
+		return r == -ENOTDIR || r == -ELOOP || r == -ENOENT ? 0 : r;
 	if (s.is_metalog)
 		r = disk_list(o->disk, dir->name, on_snapshot, &snapshots);
 	for (size_t i = 0; i < cnt && !r; i++)
@@ -541,10 +541,11 @@ static int dump_file(struct dump *d, const char *path, int *ret_status)
 	const char *name = full ? last_name(full) : "";
 	struct source s = { .topic = topic };
 	uint32_t partition;
+	int64_t base;
 	int r;
 
 	*ret_status = 2;
-	if (!full || strspn(name, "0123456789") != 20 || strcmp(name + 20, ".meta") != 0) {
+	if (!full || !offline_get_base(name, &base) || strcmp(name + 20, ".meta") != 0) {
 		fprintf(stderr, "topicfs: %s: %s\n", path,
 			full ? "is neither a data directory nor a .meta file" : strerror(errno));
 		free(full);
@@ -567,7 +568,7 @@ static int dump_file(struct dump *d, const char *path, int *ret_status)
 	r = io_disk_open(*full ? full : "/", &config, &s.disk);
 	if (!r) {
 		*ret_status = 0;
-		r = dump_segment(d, &s, strtoll(name, NULL, 10));
+		r = dump_segment(d, &s, base);
 		io_disk_free(s.disk);
 	}
 	free(full);

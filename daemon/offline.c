@@ -126,6 +126,23 @@ static int recover(struct offline *o)
 	return r ? r : store_open(o->disk, &config, now_ms(), &o->store, &o->report);
 }
 
+/* Which of the directory's own names is no file's: the first, NULL where there is none. */
+static const char *find_odd(struct disk *d)
+{
+	static const char *const NAMES[] = { "journal", "checkpoint", "meta.properties",
+					     "clean-shutdown", "clean-shutdown.new" };
+
+	for (unsigned i = 0; i < ARRAY_CNT(NAMES); i++) {
+		int fd, r = disk_open(d, NAMES[i], DISK_RDONLY, &fd);
+
+		if (disk_is_no_file(r))
+			return NAMES[i];
+		if (!r && disk_close(d, fd))
+			return NULL;
+	}
+	return NULL;
+}
+
 int offline_open(struct offline *o, const char *path, char *sentence, size_t len)
 {
 	const struct io_disk_config config = { .refuse_io_uring = true,
@@ -148,8 +165,12 @@ int offline_open(struct offline *o, const char *path, char *sentence, size_t len
 		o->disk = overlay_new(o->lower);
 		r = o->disk ? recover(o) : -ENOMEM;
 	}
+	if (disk_is_no_file(r) && found)
+		o->odd = find_odd(o->lower);
 	if (r == -EBUSY)
 		snprintf(sentence, len, "%s is in use by a running topicfs", path);
+	else if (o->odd)
+		snprintf(sentence, len, "%s: %s is no regular file", path, o->odd);
 	else if (r && o->lower && !found)
 		snprintf(sentence, len, "%s is no data directory of topicfs", path);
 	else if (r && o->report.sentence[0])
@@ -273,6 +294,15 @@ void offline_open_dir(struct offline *o, struct offline_dir *d)
 	d->described_records = after.described_records - before.described_records;
 }
 
+bool offline_get_base(const char *name, int64_t *ret)
+{
+	if (strspn(name, "0123456789") != 20)
+		return false;
+	errno = 0;
+	*ret = strtoll(name, NULL, 10);
+	return !errno;
+}
+
 struct bases {
 	int64_t *v;
 	size_t cnt, cap;
@@ -281,8 +311,9 @@ struct bases {
 static int on_base(void *ctx, const char *name)
 {
 	struct bases *l = ctx;
+	int64_t base;
 
-	if (strspn(name, "0123456789") != 20 ||
+	if (!offline_get_base(name, &base) ||
 	    (strcmp(name + 20, ".meta") != 0 && strcmp(name + 20, ".data") != 0))
 		return 0;
 	if (l->cnt == l->cap) {
@@ -294,7 +325,7 @@ static int on_base(void *ctx, const char *name)
 		l->v = v;
 		l->cap = cap;
 	}
-	l->v[l->cnt++] = strtoll(name, NULL, 10);
+	l->v[l->cnt++] = base;
 	return 0;
 }
 

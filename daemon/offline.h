@@ -14,6 +14,8 @@ struct offline {
 	int lock_fd;	    /* of lower; -1: there is no journal to lock */
 	struct store *store;
 	struct store_open_report report;
+	const char *
+		odd; /* where it cannot be opened: what has a file's name and is no file, or NULL */
 	bool bad_properties; /* meta.properties is damaged: bad_sentence; made up for in memory */
 	char bad_sentence[512];
 };
@@ -44,6 +46,9 @@ int offline_close(struct offline *o);
 MUST_CHECK int offline_dirs(struct offline *o, struct offline_dir **ret, size_t *ret_cnt);
 /* Recovers the partition in memory; fills the last fields of d. 0: they say what came of it. */
 void offline_open_dir(struct offline *o, struct offline_dir *d);
+/* Whether name begins with a base offset as segments have it: 20 digits, at most INT64_MAX. What
+ * stands behind them is the caller's to look at. */
+bool offline_get_base(const char *name, int64_t *ret);
 /* Base offsets of the segments in a directory (those with a .meta or a .data), ascending; *ret is
  * owned by the caller. -ENOMEM, -EIO. */
 MUST_CHECK int offline_bases(struct disk *d, const char *dir, int64_t **ret, size_t *ret_cnt);

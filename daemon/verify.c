@@ -42,6 +42,21 @@ void verify_note(struct verify *v, const char *file, const char *fmt, ...)
 	v->notes++;
 }
 
+int verify_read(struct verify *v, struct disk *d, const char *path, size_t max, struct buf *b)
+{
+	int r = offline_read(d, path, max, b);
+
+	if (disk_is_no_file(r))
+		verify_fault(v, path, 0, "is no regular file");
+	else if (r == -EFBIG)
+		verify_fault(v, path, max, "is longer than any file of its kind");
+	else if (r == -EIO)
+		verify_fault(v, path, 0, "cannot be read");
+	else
+		return r;
+	return -EBADF;
+}
+
 void verify_progress(struct verify *v, const char *what)
 {
 	struct timespec ts;
@@ -105,12 +120,12 @@ static int on_dir_name(void *ctx, const char *name)
 						".txnindex" };
 	struct names *n = ctx;
 	const char *dot = strrchr(name, '.');
+	int64_t base;
 
 	if (is_one_of(name, KNOWN, ARRAY_CNT(KNOWN)))
 		return 0;
-	if (strspn(name, "0123456789") == 20 && is_one_of(name + 20, SUFFIXES, ARRAY_CNT(SUFFIXES)))
-		return 0;
-	if (dot && strspn(name, "0123456789") == 20 && !strcmp(dot, ".checkpoint"))
+	if (offline_get_base(name, &base) && (is_one_of(name + 20, SUFFIXES, ARRAY_CNT(SUFFIXES)) ||
+					      (dot && !strcmp(dot, ".checkpoint"))))
 		return 0;
 	verify_note(n->v, n->dir->name, "%s in it is foreign and left alone", name);
 	return 0;
@@ -144,7 +159,7 @@ static int check_partition_metadata(struct verify *v, const struct offline_dir *
 
 	snprintf(path, sizeof(path), "%s/partition.metadata", d->name);
 	buf_init(&b);
-	r = offline_read(v->o.lower, path, 4096, &b);
+	r = verify_read(v, v->o.lower, path, 4096, &b);
 	if (r == -ENOENT || (!r && !b.len)) {
 		/* It is not synced by itself. */
 		verify_note(v, path, "is missing");
@@ -159,7 +174,7 @@ static int check_partition_metadata(struct verify *v, const struct offline_dir *
 			     "tells another topic id than the segments do");
 	}
 	buf_fini(&b);
-	return r;
+	return r == -EBADF ? 0 : r;
 }
 
 /* What recovery would do here. */
@@ -294,7 +309,9 @@ int cmd_verify(const char *dir)
 
 	if (r) {
 		fprintf(stderr, "topicfs: %s\n", sentence);
-		status = 2;
+		if (v.o.odd)
+			verify_fault(&v, v.o.odd, 0, "is no regular file");
+		status = v.faults ? 1 : 2;
 	} else {
 		r = verify_all(&v);
 		if (r)

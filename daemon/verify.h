@@ -19,6 +19,13 @@ void verify_fault(struct verify *v, const char *file, uint64_t pos, const char *
 	PRINTF_LIKE(4, 5);
 /* "note: FILE: sentence". */
 void verify_note(struct verify *v, const char *file, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/*
+ * offline_read(). What is no file, has more than max bytes or cannot be read is told as a fault,
+ * and the rest of the directory is still to be looked at: -EBADF. -ENOENT, -ENOMEM and others are
+ * not told.
+ */
+MUST_CHECK int verify_read(struct verify *v, struct disk *d, const char *path, size_t max,
+			   struct buf *b);
 /* Tells a terminal, at most once a second, what is looked at. */
 void verify_progress(struct verify *v, const char *what);
 

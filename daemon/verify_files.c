@@ -147,7 +147,7 @@ static int check_checkpoint(struct verify *v)
 
 	buf_init(&b);
 	buf_init(&marker);
-	r = offline_read(v->o.lower, "checkpoint", FILE_MAX, &b);
+	r = verify_read(v, v->o.lower, "checkpoint", FILE_MAX, &b);
 	if (r == -ENOENT) {
 		verify_fault(v, "checkpoint", 0, "the file is missing");
 		r = 0;
@@ -162,14 +162,14 @@ static int check_checkpoint(struct verify *v)
 	slot = checkpoint_find(b.data, b.len, &h);
 	if (slot < 0 && is_zero(b.data, b.len))
 		verify_fault(v, "checkpoint", 0, "is empty");
-	r = offline_read(v->o.lower, "clean-shutdown", 4096, &marker);
+	r = verify_read(v, v->o.lower, "clean-shutdown", 4096, &marker);
 	if (!r && slot >= 0)
 		check_marker(v, &marker, &h);
 	r = r == -ENOENT ? 0 : r;
 out:
 	buf_fini(&b);
 	buf_fini(&marker);
-	return r;
+	return r == -EBADF ? 0 : r;
 }
 
 /* ---- debts ---- */
@@ -183,7 +183,7 @@ static int check_debts(struct verify *v)
 	int r;
 
 	buf_init(&b);
-	r = offline_read(v->o.lower, "debts", FILE_MAX, &b);
+	r = verify_read(v, v->o.lower, "debts", FILE_MAX, &b);
 	if (!r && b.len < DEBT_FILE_LEN && v->clean)
 		verify_fault(v, "debts", b.len, "the file is shorter than %u bytes", DEBT_FILE_LEN);
 	for (size_t pos = 0; !r && pos + len <= b.len; pos += len) {
@@ -197,7 +197,7 @@ static int check_debts(struct verify *v)
 			verify_note(v, "debts", "the copy at position %zu was torn off", pos);
 	}
 	buf_fini(&b);
-	return r == -ENOENT ? 0 : r;
+	return r == -ENOENT || r == -EBADF ? 0 : r;
 }
 
 /* ---- meta.properties ---- */
@@ -212,11 +212,11 @@ static int check_properties(struct verify *v)
 	if (v->o.bad_properties)
 		return 0;
 	buf_init(&b);
-	r = offline_read(v->o.lower, "meta.properties", 4096, &b);
+	r = verify_read(v, v->o.lower, "meta.properties", 4096, &b);
 	if (!r && texts_get_meta((const char *)b.data, b.len, &m, &pos))
 		verify_fault(v, "meta.properties", pos, "this line is missing or malformed");
 	buf_fini(&b);
-	return r;
+	return r == -EBADF ? 0 : r;
 }
 
 int verify_files(struct verify *v)
@@ -245,7 +245,7 @@ static int on_snapshot(void *ctx, const char *name)
 		return 0;
 	snprintf(path, sizeof(path), "%s-0/%.60s", METALOG_TOPIC, name);
 	buf_init(&b);
-	r = offline_read(v->o.disk, path, SNAPSHOT_MAX, &b);
+	r = verify_read(v, v->o.disk, path, SNAPSHOT_MAX, &b);
 	if (!r) {
 		r = metadata_decode(b.data, b.len, &md);
 		if (!r) {
@@ -262,7 +262,7 @@ static int on_snapshot(void *ctx, const char *name)
 		}
 	}
 	buf_fini(&b);
-	return r;
+	return r == -EBADF ? 0 : r;
 }
 
 static void on_applied(void *ctx, const struct metadata_result *res, uint64_t token)

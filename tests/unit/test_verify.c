@@ -1,5 +1,6 @@
 /* What verify says of partitions that nobody opened between a power loss and a clean stop: recovery
- * is still to come, and that is no fault. */
+ * is still to come, and that is no fault. And of names that are no file's: whatever one of them is,
+ * it is told, and the rest is looked at. */
 #include "daemon/base/log.h"
 #include "daemon/commands.h"
 #include "daemon/io/disk.h"
@@ -116,24 +117,33 @@ static void garble(struct fixture *f, const char *name, const char *how)
 	assert_int_equal(fclose(file), 0);
 }
 
-static int verify(struct fixture *f)
+/* Its exit status; f->said: all that it prints. */
+static int run(struct fixture *f, int (*command)(const char *dir))
 {
 	FILE *out = tmpfile();
-	int saved = dup(STDOUT_FILENO), status;
+	int saved = dup(STDOUT_FILENO), saved_err = dup(STDERR_FILENO), status;
 	size_t len;
 
 	assert_non_null(out);
 	fflush(stdout);
 	assert_true(dup2(fileno(out), STDOUT_FILENO) >= 0);
-	status = cmd_verify(f->dir);
+	assert_true(dup2(fileno(out), STDERR_FILENO) >= 0);
+	status = command(f->dir);
 	fflush(stdout);
 	assert_true(dup2(saved, STDOUT_FILENO) >= 0);
+	assert_true(dup2(saved_err, STDERR_FILENO) >= 0);
 	close(saved);
+	close(saved_err);
 	rewind(out);
 	len = fread(f->said, 1, sizeof(f->said) - 1, out);
 	f->said[len] = 0;
 	fclose(out);
 	return status;
+}
+
+static int verify(struct fixture *f)
+{
+	return run(f, cmd_verify);
 }
 
 static int set_up(void **state)
@@ -219,9 +229,131 @@ static void test_the_metadata_tell_the_topic(void **state)
 	assert_non_null(strstr(f->said, "note: made-0/partition.metadata: is torn"));
 }
 
+/* A link stands in the name's place. */
+static void put_link(struct fixture *f, const char *name)
+{
+	char path[256], was[264];
+
+	snprintf(path, sizeof(path), "%s/%s", f->dir, name);
+	snprintf(was, sizeof(was), "%s.was", path);
+	if (rename(path, was))
+		assert_int_equal(errno, ENOENT);
+	assert_int_equal(symlink("nowhere", path), 0);
+}
+
+/* What was there stands there again. */
+static void put_back(struct fixture *f, const char *name)
+{
+	char path[256], was[264];
+
+	snprintf(path, sizeof(path), "%s/%s", f->dir, name);
+	snprintf(was, sizeof(was), "%s.was", path);
+	assert_int_equal(rename(was, path), 0);
+}
+
+static void assert_told(struct fixture *f, const char *name, const char *what)
+{
+	char fault[256];
+
+	snprintf(fault, sizeof(fault), "fault: %s: %s\n", name, what);
+	if (!strstr(f->said, fault))
+		fail_msg("not \"%s\", but \"%s\"", fault, f->said);
+}
+
+static void test_what_is_no_file_hides_nothing_else(void **state)
+{
+	static const char *const NAMES[] = { "t-0/partition.metadata", "clean-shutdown", "debts" };
+	struct fixture *f = *state;
+
+	append(f, "t", ID);
+	stop(f);
+	for (unsigned i = 0; i < ARRAY_CNT(NAMES); i++) {
+		put_link(f, NAMES[i]);
+		assert_int_equal(verify(f), 1);
+		assert_told(f, NAMES[i], "position 0: is no regular file");
+		assert_non_null(strstr(f->said, " 1 records,"));
+		put_back(f, NAMES[i]);
+	}
+	garble(f, "t-0/partition.metadata", "ab");
+	for (unsigned i = 0; i < 50; i++)
+		garble(f, "t-0/partition.metadata", "ab");
+	assert_int_equal(verify(f), 1);
+	assert_told(f, "t-0/partition.metadata",
+		    "position 4096: is longer than any file of its kind");
+	assert_non_null(strstr(f->said, " 1 records,"));
+}
+
+static void test_a_snapshot_that_is_no_file(void **state)
+{
+	struct fixture *f = *state;
+
+	make_topic(f);
+	append(f, "made", f->topic_id);
+	stop(f);
+	put_link(f, METALOG_TOPIC "-0/00000000000000000001.checkpoint");
+	assert_int_equal(verify(f), 1);
+	assert_told(f, METALOG_TOPIC "-0/00000000000000000001.checkpoint",
+		    "position 0: is no regular file");
+	assert_non_null(strstr(f->said, " 2 records,"));
+}
+
+/* Without these no broker starts, and nothing else can be looked at. */
+static void test_what_is_no_file_and_keeps_all_shut_is_named(void **state)
+{
+	static const char *const NAMES[] = { "journal", "checkpoint", "meta.properties" };
+	struct fixture *f = *state;
+
+	append(f, "t", ID);
+	stop(f);
+	for (unsigned i = 0; i < ARRAY_CNT(NAMES); i++) {
+		put_link(f, NAMES[i]);
+		assert_int_equal(verify(f), 1);
+		assert_told(f, NAMES[i], "position 0: is no regular file");
+		assert_int_equal(run(f, cmd_dump), 2);
+		assert_non_null(strstr(f->said, NAMES[i]));
+		put_back(f, NAMES[i]);
+	}
+	assert_int_equal(verify(f), 0);
+}
+
+static void test_a_link_that_is_named_like_a_partition(void **state)
+{
+	struct fixture *f = *state;
+
+	append(f, "t", ID);
+	stop(f);
+	put_link(f, "a-0");
+	assert_int_equal(verify(f), 0);
+	assert_non_null(strstr(f->said, "note: a-0: is foreign"));
+	assert_int_equal(run(f, cmd_dump), 0);
+	assert_non_null(strstr(f->said, "\"value\":\"line\""));
+}
+
+/* Twenty digits, but no offset. */
+static void test_a_name_that_no_segment_has(void **state)
+{
+	struct fixture *f = *state;
+
+	append(f, "t", ID);
+	stop(f);
+	garble(f, "t-0/99999999999999999999.meta", "wb");
+	assert_int_equal(verify(f), 0);
+	assert_non_null(strstr(f->said, "note: t-0: 99999999999999999999.meta in it is foreign"));
+	assert_int_equal(run(f, cmd_dump), 0);
+	assert_null(strstr(f->said, "fault"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_what_is_no_file_hides_nothing_else, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_a_snapshot_that_is_no_file, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_is_no_file_and_keeps_all_shut_is_named,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_link_that_is_named_like_a_partition, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_a_name_that_no_segment_has, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_torn_tail_that_is_still_to_be_cut, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_bytes_behind_what_a_clean_stop_closed, set_up,
