@@ -197,18 +197,15 @@ static int check_dir(struct verify *v, struct offline_dir *d)
 {
 	struct names names = { v, d };
 	uint64_t before = v->faults;
-	struct disk_stat st = { 0 };
-	int r = disk_stat(v->o.lower, d->name, &st);
+	/* A link to a directory is as good as the directory. */
+	int r = disk_list(v->o.lower, d->name, on_left_name, &names);
 
-	if (r)
-		return r;
-	if (!st.is_dir) {
+	if (r == -ENOTDIR || r == -ELOOP || r == -ENOENT) {
 		/* Whatever its name says, it is not the partition's. */
 		d->has_id = false;
 		verify_note(v, d->name, "is foreign and left alone");
 		return 0;
 	}
-	r = disk_list(v->o.lower, d->name, on_left_name, &names);
 	if (r)
 		return r;
 	v->partitions++;

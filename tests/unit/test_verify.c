@@ -329,6 +329,24 @@ static void test_a_link_that_is_named_like_a_partition(void **state)
 	assert_non_null(strstr(f->said, "\"value\":\"line\""));
 }
 
+/* Somebody moved the partition to another disk. */
+static void test_a_directory_that_is_a_link_to_one(void **state)
+{
+	struct fixture *f = *state;
+	char there[256], here[256];
+
+	append(f, "t", ID);
+	stop(f);
+	snprintf(here, sizeof(here), "%s/t-0", f->dir);
+	snprintf(there, sizeof(there), "%s/elsewhere", f->dir);
+	assert_int_equal(rename(here, there), 0);
+	assert_int_equal(symlink("elsewhere", here), 0);
+	assert_int_equal(verify(f), 0);
+	assert_non_null(strstr(f->said, " 1 records,"));
+	assert_int_equal(run(f, cmd_dump), 0);
+	assert_non_null(strstr(f->said, "\"value\":\"line\""));
+}
+
 /* Twenty digits, but no offset. */
 static void test_a_name_that_no_segment_has(void **state)
 {
@@ -352,6 +370,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_is_no_file_and_keeps_all_shut_is_named,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_link_that_is_named_like_a_partition, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_a_directory_that_is_a_link_to_one, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_a_name_that_no_segment_has, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_torn_tail_that_is_still_to_be_cut, set_up,
