@@ -82,19 +82,50 @@ static void notify_manager(const char *state)
 	close(fd);
 }
 
-static int open_signals(void)
+/* Nothing is served yet, and recovery bears an end at any point. */
+static void on_early_signal(int number)
+{
+	static const char text[] = "INFO broker: ended by a signal before it was ready\n";
+
+	(void)number;
+	_exit(write(STDERR_FILENO, text, sizeof(text) - 1) < 0);
+}
+
+static void signal_set(sigset_t *ret)
 {
 	struct sigaction hup;
-	sigset_t set;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
+	sigemptyset(ret);
+	sigaddset(ret, SIGINT);
+	sigaddset(ret, SIGTERM);
 	/* Its terminal was closed; nohup says that this does not concern it. */
 	if (!sigaction(SIGHUP, NULL, &hup) && hup.sa_handler != SIG_IGN)
-		sigaddset(&set, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) ||
-	    sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL))
+		sigaddset(ret, SIGHUP);
+}
+
+/* Until take_signals() a signal ends the process at once, whatever it waits for: a handler does so
+ * even for the first process of a container. */
+static int catch_early_signals(void)
+{
+	struct sigaction early = { .sa_handler = on_early_signal },
+			 ignored = { .sa_handler = SIG_IGN };
+	sigset_t set;
+	int r = sigaction(SIGPIPE, &ignored, NULL);
+
+	signal_set(&set);
+	for (int number = 1; !r && number < NSIG; number++)
+		if (sigismember(&set, number) == 1)
+			r = sigaction(number, &early, NULL);
+	return r ? -errno : 0;
+}
+
+/* From now on they are read from a descriptor. */
+static int take_signals(void)
+{
+	sigset_t set;
+
+	signal_set(&set);
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
 		return -errno;
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -138,10 +169,11 @@ static char *canonical(const char *path)
 	char *all = absolute(path), *slash, *dir, *ret = NULL;
 	size_t len = all ? strlen(all) : 0;
 
-	while (len > 1 && all[len - 1] == '/')
+	/* "/." is the same, but realpath() would ask the mount. */
+	while (len > 1 && (all[len - 1] == '/' || (all[len - 1] == '.' && all[len - 2] == '/')))
 		all[--len] = 0;
 	slash = all ? strrchr(all, '/') : NULL;
-	if (!slash || !strcmp(slash, "/.") || !strcmp(slash, "/..") || !slash[1]) {
+	if (!slash || !strcmp(slash, "/..") || !slash[1]) {
 		ret = all ? realpath(all, NULL) : NULL;
 		free(all);
 		return ret;
@@ -250,6 +282,11 @@ static int start(struct server *s, const struct broker_options *o)
 	r = wait_ready(s);
 	if (r)
 		return r;
+	s->signal_fd = take_signals();
+	if (s->signal_fd < 0) {
+		LOG_AT(LOG_ERROR, "broker", s->signal_fd, "no signalfd");
+		return s->signal_fd;
+	}
 	r = session_mount(&s->fs, s->mount, o->config.io_refuse & REFUSE_SPLICE, &s->session, &why);
 	if (r)
 		LOG_AT(LOG_ERROR, "mount", r, "%s", why.text);
@@ -433,12 +470,9 @@ int cmd_broker(const struct broker_options *o)
 
 	log_set_level(o->log_level);
 	raise_file_limit();
-	s.signal_fd = open_signals();
-	if (s.signal_fd < 0) {
-		LOG_AT(LOG_ERROR, "broker", s.signal_fd, "no signalfd");
-		return 1;
-	}
-	r = start(&s, o);
+	r = catch_early_signals();
+	if (!r)
+		r = start(&s, o);
 	if (!r) {
 		LOG_AT(LOG_INFO, "broker", 0, "broker %u serves %s on %s, started in %lld ms",
 		       o->node, s.data, s.mount, (long long)((broker_mono_us() - began) / 1000));

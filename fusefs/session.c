@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +22,8 @@
 #define WRITE_HEAD_LEN (sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in))
 /* More than a request can have: max_write and a page. What is never used takes no memory. */
 #define REQUEST_LEN_MAX (2 * FUSE_WRITE_MAX)
+/* How long a mount that is there already has to answer. */
+#define ANSWER_MS 5000
 
 struct session {
 	struct fuse_session *se;
@@ -135,16 +139,54 @@ static bool has_request_timeout(void)
 	return seconds != 0;
 }
 
-int session_prepare(const char *dir, struct session_why *why)
+/*
+ * What stat() says of a mount point, 0 or a negative errno; -ETIMEDOUT: nothing, for the broker
+ * that serves it is stopped or waits. It would wait for ever, and is not to be interrupted by every
+ * signal: so a child asks, which ends with this process. The mount of a broker that died answers
+ * at once, so the time only matters where one lives.
+ */
+static int ask_mount(const char *dir)
+{
+	struct pollfd pfd = { .events = POLLIN };
+	int fds[2], answer = -ETIMEDOUT;
+	struct stat st;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC))
+		return -errno;
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		answer = stat(dir, &st) ? -errno : 0;
+		_exit(write(fds[1], &answer, sizeof(answer)) != sizeof(answer));
+	}
+	close(fds[1]);
+	pfd.fd = fds[0];
+	if (pid < 0 || (poll(&pfd, 1, ANSWER_MS) > 0 &&
+			read(fds[0], &answer, sizeof(answer)) != sizeof(answer)))
+		answer = -EAGAIN;
+	close(fds[0]);
+	if (pid > 0) {
+		kill(pid, SIGKILL);
+		/* One that the kernel does not let go is left to init. */
+		waitpid(pid, NULL, answer == -ETIMEDOUT ? WNOHANG : 0);
+	}
+	return answer;
+}
+
+/* Takes away mounts of brokers that died. -EBUSY: something else is mounted there. */
+static int clear_mount_point(const char *dir, struct session_why *why)
 {
 	char type[64];
-	struct stat st;
-	int r = 0;
+	int r;
 
-	mounted_type(dir, type, sizeof(type));
-	if (stat(dir, &st))
-		r = -errno;
-	if (r == -ENOTCONN && (!strcmp(type, "fuse.topicfs") || !strcmp(type, "fuse"))) {
+	for (;;) {
+		mounted_type(dir, type, sizeof(type));
+		if (!*type)
+			return 0;
+		r = !strcmp(type, "fuse.topicfs") || !strcmp(type, "fuse") ? ask_mount(dir) : 0;
+		if (r != -ENOTCONN)
+			break;
 		LOG_AT(LOG_INFO, dir, 0, "a mount left by a broker that died is replaced");
 		r = detach(dir);
 		if (r) {
@@ -154,9 +196,24 @@ int session_prepare(const char *dir, struct session_why *why)
 				 dir, strerror(-r));
 			return r;
 		}
-		mounted_type(dir, type, sizeof(type));
-		r = stat(dir, &st) ? -errno : 0;
 	}
+	snprintf(why->text, sizeof(why->text),
+		 "%s: something of type %s is mounted there already%s; unmount it first or choose "
+		 "another directory",
+		 dir, type,
+		 r == -ETIMEDOUT ? ", by a process that is stopped or waits, as it does not answer"
+				 : "");
+	return -EBUSY;
+}
+
+int session_prepare(const char *dir, struct session_why *why)
+{
+	struct stat st;
+	int r = clear_mount_point(dir, why);
+
+	if (r)
+		return r;
+	r = stat(dir, &st) ? -errno : 0;
 	if (r == -ENOENT)
 		r = mkdir(dir, 0755) || stat(dir, &st) ? -errno : 0;
 	if (r || !S_ISDIR(st.st_mode)) {
@@ -164,13 +221,6 @@ int session_prepare(const char *dir, struct session_why *why)
 		snprintf(why->text, sizeof(why->text), "%s: cannot be mounted on: %s", dir,
 			 strerror(-r));
 		return r;
-	}
-	if (*type) {
-		snprintf(why->text, sizeof(why->text),
-			 "%s: something of type %s is mounted there already; unmount it first or "
-			 "choose another directory",
-			 dir, type);
-		return -EBUSY;
 	}
 	if (access("/dev/fuse", F_OK)) {
 		snprintf(why->text, sizeof(why->text),

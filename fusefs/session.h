@@ -20,9 +20,9 @@ struct session_why {
 
 /*
  * Looks at the mount point before anything else is begun: makes the directory where it is missing,
- * takes away a stale mount of a broker that died, and refuses what is mounted otherwise (-EBUSY), a
- * missing /dev/fuse
- * (-ENODEV), a kernel that would abort waiting readers (-EOPNOTSUPP). dir must be absolute.
+ * takes away a stale mount of a broker that died, and refuses what is mounted otherwise (-EBUSY;
+ * also where it does not answer), a missing /dev/fuse (-ENODEV), a kernel that would abort waiting
+ * readers (-EOPNOTSUPP). dir must be absolute.
  */
 MUST_CHECK int session_prepare(const char *dir, struct session_why *why);
 /* Mounts. -EPERM with a sentence; -ENOMEM. The session is the caller's; fs outlives it. */
