@@ -49,7 +49,7 @@ static int flush(struct dump *d)
 	int r = buf_err(&d->out);
 
 	if (!r && d->out.len && fwrite(d->out.data, 1, d->out.len, stdout) != d->out.len)
-		r = -EIO;
+		r = -errno;
 	buf_reset(&d->out);
 	return r;
 }
@@ -591,9 +591,9 @@ int cmd_dump(const char *path)
 	if (!r)
 		r = flush(&d);
 	if (!r && fflush(stdout))
-		r = -EIO;
+		r = -errno;
 	/* Whoever reads may have enough: then there is nothing to say. */
-	if (r && !ferror(stdout))
+	if (r && r != -EPIPE)
 		fprintf(stderr, "topicfs: dump cannot go on: %s\n", strerror(-r));
 	buf_fini(&d.out);
 	buf_fini(&d.values);

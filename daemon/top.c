@@ -548,7 +548,9 @@ static int run(struct top *t, int signal_fd, uint32_t cnt)
 		show(t, &s);
 		/* Whoever reads may have enough. */
 		if (fflush(stdout)) {
-			r = errno == EPIPE ? -EINTR : -EIO;
+			r = errno == EPIPE ? -EINTR : -errno;
+			if (r != -EINTR)
+				fprintf(stderr, "topicfs: top cannot go on: %s\n", strerror(-r));
 			break;
 		}
 	}

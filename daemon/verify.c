@@ -318,7 +318,9 @@ int cmd_verify(const char *dir)
 		status = r || v.faults ? 1 : 0;
 	}
 	r = offline_close(&v.o);
-	if (fflush(stdout) || ferror(stdout) || r)
+	if (fflush(stdout) || ferror(stdout)) {
+		fprintf(stderr, "topicfs: what verify found cannot be written\n");
 		return 1;
-	return status;
+	}
+	return r ? 1 : status;
 }

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The records of dump are those of the mount's json form; those of a single .meta are the same;
-# the commands of the metadata are readable; values that do not match are not printed.
+# the commands of the metadata are readable; values that do not match are not printed. What finds no
+# room where it is printed to is not lost in silence; nor is it in verify.
 . "$LIB/lib.sh"
 
 need python3
@@ -18,6 +19,12 @@ assert_same wanted got
 assert_eq 103 "$(cat count)"
 assert_match '"type":"command",.*"kind":"create",.*"name":"orders"' "$(cat dump)"
 python3 -c 'import json; [json.loads(line) for line in open("dump")]'
+for command in dump verify; do
+	status=0
+	"$TOPICFS" $command "$DATA" >/dev/full 2>err || status=$?
+	assert_eq 1 "$status" "$command to a full disk"
+	assert_eq 1 "$(wc -l <err)" "sentences of $command"
+done
 
 printf X | dd of="$DATA/orders-0/00000000000000000000.data" bs=1 seek=30 conv=notrunc status=none
 "$TOPICFS" dump "$DATA" >dump && fail 'dump of damaged values succeeded'

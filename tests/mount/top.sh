@@ -1,6 +1,6 @@
 #!/bin/bash
 # top prints plain lines into a pipe, names the topics that flow, ends after --count pictures, and
-# says a sentence where nothing is mounted.
+# says a sentence where nothing is mounted, and where what it prints finds no room.
 . "$LIB/lib.sh"
 
 start_broker
@@ -16,6 +16,10 @@ status=0
 [ "$status" = 0 ] || [ "$status" = 141 ] || fail "exit status $status when its pipe is closed"
 end_job "$two"
 assert_eq 0 "$STATUS" "top --count 2"
+status=0
+"$TOPICFS" top "$MNT" >/dev/full 2>full || status=$?
+assert_eq 1 "$status" "top to a full disk"
+assert_eq 1 "$(wc -l <full)" "sentences of top"
 grep -q orders "$CASE_DIR/top" || fail "$(cat "$CASE_DIR/top")"
 ! grep -q $'\033' "$CASE_DIR/top" || fail "escape sequences into a pipe"
 wait_until test -s "$CASE_DIR/live"
