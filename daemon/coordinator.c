@@ -1,5 +1,6 @@
 #include "daemon/coordinator_impl.h"
 
+#include "daemon/base/clock.h"
 #include "daemon/base/fund.h"
 
 #include <errno.h>
@@ -604,7 +605,7 @@ int64_t coordinator_tick(struct coordinator *c, int64_t now_ms, int64_t mono_ms)
 	int64_t check_ms = c->b->options->config.offsets_retention_check_ms;
 
 	if (mono_ms >= c->expiry_ms) {
-		c->expiry_ms = mono_ms + check_ms;
+		c->expiry_ms = clock_add(mono_ms, check_ms);
 		for (uint32_t i = 0; i < c->group_cnt; i++)
 			expire(c, c->groups[i], now_ms);
 	}
@@ -658,7 +659,7 @@ int coordinator_open(struct broker *b, bool clean, struct coordinator **ret, cha
 	list_init(&c->openers);
 	c->deadline_ms = INT64_MAX;
 	/* Not at once: members come back after their broker. */
-	c->expiry_ms = b->mono_us / 1000 + b->options->config.offsets_retention_check_ms;
+	c->expiry_ms = clock_add(b->mono_us / 1000, b->options->config.offsets_retention_check_ms);
 	b->groups = c;
 	for (uint32_t i = 0; i < metadata_group_cnt(md); i++)
 		add(c, metadata_group_at(md, i));

@@ -1,5 +1,6 @@
 #include "daemon/groups/group_impl.h"
 
+#include "daemon/base/clock.h"
 #include "daemon/base/fund.h"
 
 #include <errno.h>
@@ -170,11 +171,6 @@ uint64_t group_rebalance_cnt(const struct group *g)
 
 /* ---- Liveness ---- */
 
-int64_t group_add_ms(int64_t a, int64_t b)
-{
-	return b > 0 && a > INT64_MAX - b ? INT64_MAX : a + b;
-}
-
 static int64_t session_timeout(const struct group *g, const struct group_member *m)
 {
 	return m->session_timeout_ms >= 0 ? m->session_timeout_ms : g->set.session_timeout_ms;
@@ -203,7 +199,7 @@ static int64_t owes_until(const struct group *g, const struct group_member *m)
 		if (p->is_leaving && !group_part_is_done(g, p))
 			since = MIN(since, p->leave_ms);
 	}
-	return group_add_ms(since, group_rebalance_timeout(g, m));
+	return clock_add(since, group_rebalance_timeout(g, m));
 }
 
 /* When it runs out, and of what. */
@@ -216,15 +212,15 @@ static int64_t runs_out(const struct group *g, const struct group_member *m, con
 		*ret_why = "";
 		break;
 	case GROUP_BUSY:
-		own = group_add_ms(m->since_ms, poll_interval(g, m));
+		own = clock_add(m->since_ms, poll_interval(g, m));
 		*ret_why = "it did nothing for max.poll.interval.ms";
 		break;
 	case GROUP_INTERRUPTED:
-		own = group_add_ms(m->since_ms, session_timeout(g, m));
+		own = clock_add(m->since_ms, session_timeout(g, m));
 		*ret_why = "its read was interrupted and did not come back for session.timeout.ms";
 		break;
 	case GROUP_AWAY:
-		own = group_add_ms(m->since_ms, session_timeout(g, m));
+		own = clock_add(m->since_ms, session_timeout(g, m));
 		*ret_why = "it did not come back for session.timeout.ms";
 		break;
 	}
@@ -257,8 +253,8 @@ void group_set_liveness(struct group *g, int64_t now_ms, struct group_member *m,
 	m->since_ms = now_ms;
 	if (l == GROUP_WAITS)
 		return;
-	group_lower_deadline(g, group_add_ms(now_ms, l == GROUP_BUSY ? poll_interval(g, m)
-								     : session_timeout(g, m)));
+	group_lower_deadline(g, clock_add(now_ms, l == GROUP_BUSY ? poll_interval(g, m)
+								  : session_timeout(g, m)));
 	/* What it owed while it waited counts again. */
 	group_lower_deadline(g, owes_until(g, m));
 }

@@ -161,8 +161,6 @@ struct group {
 int group_refuse(char *ret_sentence, int err, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* The member, or NULL where nobody (any more) has that slot. */
 struct group_member *group_slot(const struct group *g, uint32_t slot);
-/* A sum of times that does not overflow. */
-int64_t group_add_ms(int64_t a, int64_t b);
 int64_t group_rebalance_timeout(const struct group *g, const struct group_member *m);
 /* A member may run out at that time. */
 void group_lower_deadline(struct group *g, int64_t at_ms);

@@ -9,6 +9,8 @@
  */
 #include "daemon/groups/group_impl.h"
 
+#include "daemon/base/clock.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -219,7 +221,7 @@ static void begin_leaving(struct group *g, int64_t now_ms, struct group_part *p)
 	m->leaving_cnt++;
 	m->is_changed = true;
 	g->is_moved = true;
-	group_lower_deadline(g, group_add_ms(now_ms, group_rebalance_timeout(g, m)));
+	group_lower_deadline(g, clock_add(now_ms, group_rebalance_timeout(g, m)));
 }
 
 /* Its target is its holder again. */

@@ -1,6 +1,7 @@
 /*
  * What the store does by itself as time goes by, and where finished requests go.
  */
+#include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/store/store_impl.h"
 
@@ -393,7 +394,7 @@ static void watch_clock(struct store *s, int64_t now_ms, int64_t mono_ms)
 	if (s->ticked)
 		return;
 	s->ticked = true;
-	s->retention_due_ms = mono_ms + s->config.retention_check_ms;
+	s->retention_due_ms = clock_add(mono_ms, s->config.retention_check_ms);
 	s->idle_due_ms = mono_ms + STORE_IDLE_MS;
 	s->clean.due_ms = mono_ms;
 	s->ckpt_due_ms = s->ckpt_due_ms ? mono_ms + STORE_CHECKPOINT_AGE_MS : 0;
@@ -423,7 +424,7 @@ void store_tick(struct store *s, int64_t now_ms, int64_t mono_ms)
 	if (mono_ms >= s->space_due_ms)
 		space_refresh(s);
 	if (mono_ms >= s->retention_due_ms) {
-		s->retention_due_ms = mono_ms + s->config.retention_check_ms;
+		s->retention_due_ms = clock_add(mono_ms, s->config.retention_check_ms);
 		retention_check(s);
 	}
 	if (mono_ms >= s->idle_due_ms)

@@ -314,6 +314,19 @@ static void test_a_clock_jump_is_told_once(void **state)
 	assert_non_null(strstr(f->sentence, "clock"));
 }
 
+/* Who says "never" by the largest interval is not looked after in every tick. */
+static void test_the_longest_interval_fits_into_a_clock(void **state)
+{
+	struct fixture *f = *state;
+
+	f->config.retention_check_ms = INT64_MAX;
+	open_ok(f);
+	tick(f, 1);
+	assert_true(store_deadline(f->s) > f->mono_ms);
+	tick(f, 1);
+	assert_true(store_deadline(f->s) > f->mono_ms);
+}
+
 static void test_retention_raises_the_start(void **state)
 {
 	struct fixture *f = *state;
@@ -528,6 +541,7 @@ int main(void)
 		CASE(test_a_failed_sync_stops_everything),
 		CASE(test_the_reserve_refuses_and_lets_go),
 		CASE(test_a_clock_jump_is_told_once),
+		CASE(test_the_longest_interval_fits_into_a_clock),
 		CASE(test_retention_raises_the_start),
 		CASE(test_a_raised_start_forgets_no_acknowledged_record),
 		CASE(test_a_checkpoint_takes_nothing_from_the_ring_that_is_not_synced),
