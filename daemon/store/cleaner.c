@@ -111,6 +111,11 @@ bool cleaner_is_committed(const struct cleaner *c)
 	return c->state == K_DIR || c->state == K_EMPTY;
 }
 
+bool cleaner_may_wait(const struct cleaner *c)
+{
+	return c->state == K_SYNC || c->state == K_DIR;
+}
+
 void cleaner_stats(const struct cleaner *c, struct cleaner_stats *ret)
 {
 	*ret = c->stats;
@@ -518,7 +523,7 @@ static int step_write(struct cleaner *c)
 static int step_commit(struct cleaner *c)
 {
 	char from[SEGMENT_PATH_MAX], to[SEGMENT_PATH_MAX];
-	int fd = segment_fd(c->seg, SEGMENT_META);
+	int fd = segment_fd(c->seg, SEGMENT_META), r;
 
 	/* Whoever reads the old segment goes on by its descriptors: its names are the new one's. */
 	if (fd >= 0)
@@ -527,8 +532,11 @@ static int step_commit(struct cleaner *c)
 		return fd;
 	new_meta_path(c, from);
 	segment_path(c->seg, SEGMENT_META, to);
-	c->state = K_DIR;
-	return disk_rename(c->p->disk, from, to);
+	r = disk_rename(c->p->disk, from, to);
+	/* One that is refused has done nothing; what the device did is not known. */
+	if (!r || r == -EIO)
+		c->state = K_DIR;
+	return r;
 }
 
 static void count(struct cleaner *c)
@@ -669,8 +677,12 @@ int cleaner_stop(struct cleaner *c)
 
 	if (c->state == K_DIR) {
 		r = disk_sync_dir(c->p->disk, c->p->dir);
-		if (!r)
-			r = step_replace(c);
+		if (r)
+			return r;
+		r = step_replace(c);
+		/* Without room the values keep their name, which the next start gives them. */
+		if (disk_is_full(r))
+			return 0;
 		if (!r)
 			r = disk_sync_dir(c->p->disk, c->p->dir);
 	} else if (c->out_seg) {

@@ -56,12 +56,15 @@ MUST_CHECK int cleaner_new(struct plog *p, int64_t end, int64_t now_ms, uint32_t
 			   struct cleaner **ret);
 /*
  * Goes on, for about CLEAN_SLICE_BYTES. 0, and *ret says what is needed. -EAGAIN: see disk.h. Any
- * other error: where cleaner_is_committed(), what the disk has is not known and the process must
- * stop; else the segment is as it was, and the caller gives up.
+ * other error than -EIO, where cleaner_may_wait(): nothing was done, and the caller may try again
+ * whenever it likes. Else where cleaner_is_committed(), what the disk has is not known and the
+ * process must stop; otherwise the segment is as it was, and the caller gives up.
  */
 MUST_CHECK int cleaner_step(struct cleaner *c, enum cleaner_need *ret);
 /* The descriptors of the files being written. */
 void cleaner_fds(const struct cleaner *c, int *ret_data_fd, int *ret_meta_fd);
+/* Whether all is written and synced, and names are to be changed. */
+bool cleaner_may_wait(const struct cleaner *c);
 /* Whether a rename was begun that is not known to be stable. */
 bool cleaner_is_committed(const struct cleaner *c);
 /* For a stop: ends what was begun, or removes it. Blocking. */

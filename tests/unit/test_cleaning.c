@@ -266,6 +266,80 @@ static void test_without_room_it_is_given_up_and_tried_later(void **state)
 	check_newest(p, 200);
 }
 
+static const struct disk_ops *real_ops;
+static const char *refused; /* what no file is renamed from that has it in its name */
+
+static int rename_refused(struct disk *d, const char *from, const char *to)
+{
+	return refused && strstr(from, refused) ? -ENOSPC : real_ops->rename(d, from, to);
+}
+
+/* Until a cleaning waits, since the disk has no room for a name. */
+static struct plog *run_refused(struct fixture *f, struct disk_ops *ops, const char *what)
+{
+	struct plog *p;
+
+	real_ops = f->d->ops;
+	*ops = *real_ops;
+	ops->rename = rename_refused;
+	f->d->ops = ops;
+	refused = what;
+	open_ok(f);
+	p = run_ticks(f, 0);
+	for (unsigned i = 0; i < 100; i++)
+		tick(f, 200);
+	assert_int_equal(f->failed, 0);
+	assert_non_null(strstr(f->sentence, "cannot be given its name"));
+	assert_int_equal(cleaned(f), 0);
+	assert_int_equal(check_newest(p, 200), 200);
+	return p;
+}
+
+static const char *const RENAMED[] = { ".meta.new", ".data." };
+
+static void test_a_name_without_room_is_told_and_tried_again(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_CNT(RENAMED); i++) {
+		struct disk_ops ops;
+		struct fixture *f;
+		struct plog *p;
+
+		assert_int_equal(setup_clean((void **)&f), 0);
+		p = run_refused(f, &ops, RENAMED[i]);
+		put(f, p, 200);
+		refused = NULL;
+		for (unsigned n = 0; n < 100; n++)
+			tick(f, 200);
+		assert_true(cleaned(f) > 0);
+		assert_true(check_newest(p, 201) < 100);
+		assert_int_equal(teardown((void **)&f), 0);
+	}
+}
+
+static void test_a_name_without_room_outlives_a_stop(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2 * ARRAY_CNT(RENAMED); i++) {
+		bool is_killed = i >= ARRAY_CNT(RENAMED);
+		struct disk_ops ops;
+		struct fixture *f;
+
+		assert_int_equal(setup_clean((void **)&f), 0);
+		run_refused(f, &ops, RENAMED[i % ARRAY_CNT(RENAMED)]);
+		if (is_killed) {
+			bury(f);
+			simdisk_kill(f->sim);
+		} else {
+			close_ok(f);
+		}
+		refused = NULL;
+		assert_int_equal(open_ok(f).clean, !is_killed);
+		check_newest(plog_ok(f, 0, &COMPACT), 200);
+		assert_int_equal(teardown((void **)&f), 0);
+	}
+}
+
 /* Where a damaged log would be cleaned, others are. */
 static void test_damage_in_one_log_keeps_no_other_from_it(void **state)
 {
@@ -296,6 +370,8 @@ int main(void)
 		cmocka_unit_test(test_a_stop_at_any_moment_is_a_clean_one),
 		cmocka_unit_test(test_a_log_is_deleted_while_it_is_cleaned),
 		CLEAN_CASE(test_without_room_it_is_given_up_and_tried_later),
+		cmocka_unit_test(test_a_name_without_room_is_told_and_tried_again),
+		cmocka_unit_test(test_a_name_without_room_outlives_a_stop),
 		CLEAN_CASE(test_damage_in_one_log_keeps_no_other_from_it),
 	};
 
