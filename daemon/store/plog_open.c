@@ -121,7 +121,8 @@ static int read_names(struct plog *p, struct names *n)
 
 	if (r == -ENOENT) {
 		r = disk_mkdir(p->disk, p->dir);
-		if (r == -EEXIST)
+		/* Without room there is nothing to be read either. */
+		if (r == -EEXIST || disk_is_full(r))
 			r = 0;
 	}
 	if (!r && n->was_cleaned) {

@@ -97,6 +97,7 @@ void store_part_unlink(struct store *s, struct part *part)
 	*at = part->hash_next;
 	list_remove(&part->all);
 	s->part_cnt--;
+	s->unmade_cnt -= part->unmade;
 }
 
 static void notes_free(struct list *head)
@@ -427,7 +428,7 @@ static int part_take_point(struct store *s, struct part *part, bool clean, bool 
 	if (p->seg_cnt)
 		segment_set_head_synced(p->segs[p->seg_cnt - 1]);
 	p->synced = point;
-	if (!clean)
+	if (!clean && !part->unmade)
 		part_synced(s, part, &point);
 	return 0;
 }
@@ -490,13 +491,32 @@ static int part_open(struct store *s, struct part *part, const char *dir, bool m
 
 static int dir_make(struct store *s, const char *dir, const uint8_t topic_id[16])
 {
-	int err = ckpt_grow(s, s->part_cnt + 1);
+	int err = ckpt_grow(s, s->part_cnt - s->unmade_cnt + 1);
 
 	if (!err)
 		err = disk_mkdir(s->disk, dir);
 	if (!err)
 		err = store_put_partition_id(s, dir, topic_id);
 	return err;
+}
+
+static void set_unmade(struct store *s, struct part *part, bool unmade)
+{
+	s->unmade_cnt += (uint32_t)unmade - (uint32_t)part->unmade;
+	part->unmade = unmade;
+}
+
+/* The first append makes what is missing. */
+static int part_make(struct store *s, struct plog *p)
+{
+	struct part *part = store_part_of(p);
+	int err = part->unmade ? dir_make(s, p->dir, p->topic_id) : 0;
+
+	/* An earlier try has made it: the heads of segments tell whose it is. */
+	if (err && err != -EEXIST)
+		return err;
+	set_unmade(s, part, false);
+	return 0;
 }
 
 int store_plog(struct store *s, const char *topic, const uint8_t topic_id[16], uint32_t partition,
@@ -507,7 +527,7 @@ int store_plog(struct store *s, const char *topic, const uint8_t topic_id[16], u
 	struct disk_stat st = { 0 };
 	char dir[TOPIC_DIR_MAX];
 	uint8_t id[16];
-	bool nowait = s->disk->nowait, made = false;
+	bool nowait = s->disk->nowait, made = false, unmade = false;
 	int err;
 
 	if (part && part->plog) {
@@ -522,6 +542,9 @@ int store_plog(struct store *s, const char *topic, const uint8_t topic_id[16], u
 	if (err == -ENOENT && create) {
 		err = dir_make(s, dir, topic_id);
 		made = true;
+		/* Readers need nothing of a partition that nobody has used. */
+		unmade = disk_is_full(err) && (!part || (!part->e.flags && !part->e.start_offset));
+		err = unmade ? 0 : err;
 	} else if (!err) {
 		err = store_get_partition_id(s, dir, id);
 		if (err == -ENOENT) {
@@ -546,6 +569,8 @@ int store_plog(struct store *s, const char *topic, const uint8_t topic_id[16], u
 	}
 	if (!err)
 		err = store_part_get(s, topic_id, partition, &part);
+	if (!err)
+		set_unmade(s, part, unmade);
 	if (!err && !made)
 		err = store_mend_partition_id(s, dir, topic_id);
 	if (!err)
@@ -596,6 +621,8 @@ int store_append_lines(struct store *s, struct plog *p, int64_t now_ms, const st
 	int err = s->failed ? -EIO : space_check(s);
 
 	if (!err)
+		err = part_make(s, p);
+	if (!err)
 		err = plog_append_lines(p, now_ms, iov, iov_cnt, len, cnt, late, ret);
 	if (!err)
 		part_appended(s, p, len + FORMAT_BATCH_LEN, now_ms);
@@ -607,8 +634,10 @@ static int append_records(struct store *s, struct plog *p, int64_t now_ms,
 			  const struct plog_producer *producer, struct plog_appended *ret)
 {
 	size_t len = FORMAT_BATCH_LEN;
-	int err = plog_append_records(p, now_ms, recs, cnt, producer, ret);
+	int err = part_make(s, p);
 
+	if (!err)
+		err = plog_append_records(p, now_ms, recs, cnt, producer, ret);
 	if (err)
 		return err;
 	for (uint32_t i = 0; i < cnt; i++)
@@ -679,7 +708,7 @@ static int part_close(struct store *s, struct part *part)
 	if (!err)
 		err = plog_settle(s, p);
 	part->exact = !err;
-	if (!err)
+	if (!err && !part->unmade)
 		part_synced(s, part, &point);
 	return err;
 }

@@ -110,6 +110,7 @@ struct part {
 	struct plog *plog;	   /* owned; NULL: not opened in this life */
 	bool exact;		   /* not opened: the log ends at e.point */
 	bool touched;		   /* appended to in this life */
+	bool unmade;		   /* open and empty; its directory comes with the first append */
 	bool deleted;		   /* in store->gone: freed when nothing is on its way */
 	char *recover_dir;	   /* owned; during the putting back only */
 	int debt_slot;		   /* of the life before, not opened since: the first; -1: none */
@@ -198,6 +199,7 @@ struct store {
 
 	struct part **buckets;
 	uint32_t bucket_cnt, part_cnt, plog_cnt;
+	uint32_t unmade_cnt; /* of part_cnt; no checkpoint knows them */
 	struct list parts;
 	struct list want, points, writing, journaled, raising, dirty, owing, gone;
 	struct list sync_queue, sync_late;

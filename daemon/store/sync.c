@@ -319,6 +319,8 @@ static int ckpt_encode(struct store *s, struct buf *b)
 		struct part *part = LIST_ENTRY(node, struct part, all);
 		struct checkpoint_entry e = part->e;
 
+		if (part->unmade)
+			continue;
 		if (part->plog) {
 			e.start_offset = part->plog->start_offset;
 			e.start_pos = part->plog->start_pos;
@@ -401,7 +403,7 @@ int ckpt_grow(struct store *s, uint32_t cnt)
 
 int ckpt_write_now(struct store *s, bool at_close)
 {
-	int err = ckpt_grow(s, s->part_cnt);
+	int err = ckpt_grow(s, s->part_cnt - s->unmade_cnt);
 
 	if (!err)
 		err = ckpt_encode(s, &s->ckpt_buf);
@@ -436,7 +438,7 @@ void ckpt_begin(struct store *s)
 	s->ckpt_wanted = true;
 	if (s->ckpt_busy || s->failed)
 		return;
-	err = ckpt_grow(s, s->part_cnt);
+	err = ckpt_grow(s, s->part_cnt - s->unmade_cnt);
 	if (!err)
 		err = ckpt_encode(s, &s->ckpt_buf);
 	/* No room to grow: the next tick tries again; nothing waits for it but room in the ring. */
