@@ -20,7 +20,7 @@ _topicfs()
 	command=${COMP_WORDS[1]}
 
 	case $prev in
-	--mount | --data)
+	--mount | --data | --dir)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		return
@@ -39,7 +39,7 @@ _topicfs()
 		mapfile -t COMPREPLY < <(compgen -W 'debug info warn error' -- "$cur")
 		return
 		;;
-	--node | --rack | --interval | --count)
+	--node | --rack | --interval | --count | --pairs | --seconds)
 		return
 		;;
 	esac
@@ -47,6 +47,7 @@ _topicfs()
 	case $command in
 	broker) options='--mount --data --node --rack --config --set --log-level --help' ;;
 	top) options='--mount --interval --count --help' ;;
+	bench) options='--dir --pairs --seconds --help' ;;
 	*) options='--help' ;;
 	esac
 	if [[ $cur == -* ]]; then
@@ -54,6 +55,9 @@ _topicfs()
 		return
 	fi
 	case $command in
+	bench)
+		mapfile -t COMPREPLY < <(compgen -W 'append bulk read fsync' -- "$cur")
+		;;
 	verify | top)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")

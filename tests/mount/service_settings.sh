@@ -29,6 +29,18 @@ for command in "" broker verify dump bench top mount cert rescue; do
 	grep -q '^Usage: topicfs' "$CASE_DIR/help" || fail "$(cat "$CASE_DIR/help")"
 done
 "$TOPICFS" broker --help | grep -q 'log.segment.bytes'
+# The pages have every setting, with its default and its bounds as the program has them.
+"$TOPICFS" broker --help |
+	sed -En 's/^  ([a-z.]+)=([^ ]*)  \[(.*)\]$/\1\t\2\t\3/; T; s/ \| /, /g; p' |
+	sort >"$CASE_DIR/told"
+[ "$(wc -l <"$CASE_DIR/told")" -gt 20 ] || fail "no settings: $(cat "$CASE_DIR/told")"
+sed -En '/^## A topic/q; s/^\| `([a-z.]+)` \| ([^|]*) \| ([^|]*) \|.*/\1\t\2\t\3/p' \
+	"$SOURCE/docs/configuration.md" | sed 's/\t \t/\t\t/' | sort >"$CASE_DIR/page"
+assert_same "$CASE_DIR/told" "$CASE_DIR/page"
+sed -n '/^name\tdefault/,/^\.TE/p' "$SOURCE/docs/topicfs.1" | sed '1d; $d; s/\\-/-/g' |
+	sed 's/2^63-1/9223372036854775807/g; s/\t-\t/\t\t/' | sort >"$CASE_DIR/page"
+sed -i 's/a list of io_uring, o_direct, splice/a list/' "$CASE_DIR/told"
+assert_same "$CASE_DIR/told" "$CASE_DIR/page"
 "$TOPICFS" --version | grep -q '[0-9]'
 assert_fails "$TOPICFS" nonsense
 assert_fails "$TOPICFS"
