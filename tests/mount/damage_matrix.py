@@ -278,8 +278,10 @@ def parts(base):
     # Behind a kill an immutable file is put back into, which refuses the start: below.
     tried = [(part, how) for part, how in cells()
              if not ("killed" in base and how == "immutable") and hurt_part(part, how)]
+    begin = os.path.getsize(LOG)
     assert_eq(1, end_of("verify", DATA))
     assert end_of("dump", DATA) in (0, 1)
+    assert "cannot go on" not in log_since(begin), log_since(begin)
     with Broker(*OPTIONS) as broker:
         for part, how in tried:
             look_at_part(base, part, how, "first")
@@ -352,6 +354,18 @@ def refuses(base, file):
         look_around(WHOLE + (LATE if base == "killed" else b""), False)
 
 
+def verifies(file, how, verdict):
+    """What a reader is told of, or what keeps the broker from starting, verify finds; and it comes
+    to its end whatever is there."""
+    begin = os.path.getsize(LOG)
+    status = end_of("verify", DATA)
+    said = log_since(begin)
+    assert "cannot go on" not in said and status in (0, 1), f"verify: {status} {said}"
+    if verdict != "whole" and how != "immutable":
+        place = re.escape(file.removesuffix(".meta"))
+        assert re.search(f"(?m)^fault: .*{place}", said), f"verify: {said}"
+
+
 def is_kept():
     """What somebody else had put there is there still."""
     return any(file in ("precious", "foreign") or file.endswith(".other")
@@ -366,8 +380,7 @@ def cell(base, file, how, verdict):
         file = file.replace("SNAPSHOT", names[0])
     if not hurt(f"{DATA}/{file}", how):
         return
-    if how in ("filled", "fifo"):
-        assert end_of("verify", DATA) in (0, 1, 2)
+    verifies(file, how, verdict)
     try:
         look_at_cell(base, file, how, verdict)
     finally:
