@@ -246,26 +246,32 @@ static int io_open_dir(struct io_disk *io, const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Where the limit was lowered under a running broker the reserve may be gone: nothing has been
- * synced and nothing failed yet, and whoever opens files next closes some. */
-#define IO_DIR_TRIES 1000
-
-static int io_open_dir_again(struct io_disk *io, const char *path)
+/*
+ * Without a descriptor, as where the limit was lowered under a running broker, the whole file
+ * system is synced instead, which needs none. A directory of another one has to have its own.
+ */
+static int io_sync_around(struct io_disk *io, const char *path)
 {
-	int fd = io_open_dir(io, path);
+	struct stat all, dir;
+	int err;
 
-	for (int i = 0; i < IO_DIR_TRIES && (fd == -EMFILE || fd == -ENFILE); i++) {
-		poll(NULL, 0, 1);
-		fd = io_open_dir(io, path);
-	}
-	return fd;
+	if (fstat(io->dir_fd, &all) || fstatat(io->dir_fd, path, &dir, 0))
+		return -errno;
+	if (all.st_dev != dir.st_dev)
+		return -EMFILE;
+	do
+		err = io_result(syncfs(io->dir_fd));
+	while (err == -EINTR);
+	return err;
 }
 
 /* Called by the pool's threads too: dir_fd never changes. */
 static int io_sync_path(struct io_disk *io, const char *path)
 {
-	int err, fd = io_open_dir_again(io, path);
+	int err, fd = io_open_dir(io, path);
 
+	if (fd == -EMFILE || fd == -ENFILE)
+		return io_sync_around(io, path);
 	if (fd < 0)
 		return fd;
 	do

@@ -348,6 +348,30 @@ static void test_a_file_beyond_the_limit_is_not_made(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+/* Below what is open: it must not fail, since nothing has failed yet. */
+static void test_directories_are_synced_without_a_descriptor(void **state)
+{
+	struct fixture *f = *state;
+	struct disk_req req = { .op = DISK_OP_SYNC_SEGMENT, .dir = "sub", .dir2 = "." };
+	struct rlimit lim, low;
+	int fd = open_new(f, "data");
+
+	req.fd = req.fd2 = fd;
+	assert_int_equal(disk_mkdir(f->d, "sub"), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &lim), 0);
+	low = lim;
+	low.rlim_cur = 3;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	assert_int_equal(disk_sync_dir(f->d, "."), 0);
+	assert_int_equal(disk_sync_dir(f->d, "sub"), 0);
+	assert_int_equal(disk_sync_dir(f->d, "missing"), -ENOENT);
+	finish(f, &req);
+	assert_int_equal(req.res, 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &lim), 0);
+	assert_int_equal(disk_close(f->d, fd), 0);
+	assert_int_equal(disk_rmdir(f->d, "sub"), 0);
+}
+
 static void test_a_missing_directory_is_refused(void **state)
 {
 	struct io_disk_config c = { 0 };
@@ -374,6 +398,7 @@ int main(void)
 		BOTH(test_many_requests_come_back_once_each),
 		BOTH(test_cold_bytes_are_told),
 		BOTH(test_boot_id_stays),
+		BOTH(test_directories_are_synced_without_a_descriptor),
 		cmocka_unit_test(test_a_file_beyond_the_limit_is_not_made),
 		cmocka_unit_test(test_a_missing_directory_is_refused),
 	};
