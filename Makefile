@@ -56,6 +56,7 @@ fusefs_SRC := fusefs/errors.c fusefs/lock.c fusefs/view.c fusefs/node.c fusefs/h
 	fusefs/session.c
 daemon_SRC := daemon/config.c daemon/options.c daemon/metalog.c daemon/broker.c \
 	daemon/broker_topics.c daemon/coordinator.c daemon/coordinator_access.c \
+	daemon/coordinator_ahead.c \
 	daemon/coordinator_damage.c daemon/coordinator_log.c daemon/coordinator_member.c \
 	daemon/coordinator_offset.c daemon/coordinator_letter.c daemon/coordinator_text.c \
 	daemon/coordinator_metrics.c \

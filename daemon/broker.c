@@ -565,6 +565,7 @@ static bool open_some(struct broker *b)
 			b->open_partition = 0;
 			continue;
 		}
+		b->disk->round++; /* the log before holds no descriptor */
 		/* What fails was logged; whoever uses the partition is told again. */
 		if (broker_open_log(b, t->parts[b->open_partition++], &why))
 			continue;

@@ -271,6 +271,7 @@ struct coord_wait *coord_wait_new(struct list *on, struct coord_group *g, enum b
 void coord_wait_free(struct coord_wait *w)
 {
 	list_remove(&w->link);
+	coord_ahead_reset(&w->ahead);
 	free(w->text);
 	free(w);
 }
@@ -418,15 +419,15 @@ void coord_wake(struct coordinator *c, struct coord_group *g)
 }
 
 /* Who has to wait again joins the list anew. */
-static void retry(struct coordinator *c, struct list *waiting)
+void coord_retry_rejects(struct coordinator *c)
 {
 	struct list now;
 
-	if (list_is_empty(waiting))
+	if (list_is_empty(&c->rejects))
 		return;
-	now = *waiting;
+	now = c->rejects;
 	now.next->prev = now.prev->next = &now;
-	list_init(waiting);
+	list_init(&c->rejects);
 	while (!list_is_empty(&now)) {
 		struct coord_wait *w = LIST_ENTRY(now.next, struct coord_wait, link);
 		struct be_why why = { 0 };
@@ -440,9 +441,29 @@ static void retry(struct coordinator *c, struct list *waiting)
 	}
 }
 
-void coord_retry_rejects(struct coordinator *c)
+/* Each has one turn. */
+static void go_on(struct coordinator *c)
 {
-	retry(c, &c->rejects);
+	struct list now;
+
+	if (list_is_empty(&c->openers))
+		return;
+	now = c->openers;
+	now.next->prev = now.prev->next = &now;
+	list_init(&c->openers);
+	while (!list_is_empty(&now)) {
+		struct coord_wait *w = LIST_ENTRY(now.next, struct coord_wait, link);
+		uint64_t token = w->token;
+		struct be_why why = { 0 };
+		int r;
+
+		list_remove(&w->link);
+		r = coord_write_again(c, w, &why);
+		if (r == -EINPROGRESS)
+			continue;
+		coord_wait_free(w);
+		fs_on_done(c->b->fs, token, r, &why);
+	}
 }
 
 static void topic_gone(struct coordinator *c, struct coord_group *g, struct be_topic *t)
@@ -565,7 +586,7 @@ void coordinator_step(struct coordinator *c)
 			LOG_AT(LOG_WARN, g->be.name, r, "the group's state cannot be written");
 	}
 	letters_step(c);
-	retry(c, &c->openers);
+	go_on(c);
 }
 
 bool coordinator_has_more(const struct coordinator *c)

@@ -17,6 +17,8 @@
 #define RETRY_MS 100
 /* Logs that one turn of a write to a group opens: each may wait for the device. */
 #define OPENS_A_TURN 2U
+/* One takes some 10 us, where nothing is read from the device. */
+#define FINDS_A_TURN 128U
 /* More than a group has in one life of the broker; and 2^33 lives stay below 2^53, up to where
  * everybody's JSON counts. */
 #define GENERATIONS_PER_LIFE (UINT64_C(1) << 20)
@@ -84,6 +86,26 @@ struct letter {
 };
 
 /* A change that waits for a topic to be made, or for logs to be opened. */
+/* What was looked up in one partition for a write. */
+struct coord_found {
+	uint64_t serial; /* of the topic */
+	uint32_t partition;
+	int64_t offset;
+};
+
+/*
+ * A write about thousands of logs is prepared in turns (coordinator_ahead.c): logs whose ends are
+ * not known are opened, positions in them are looked up. Zeroed: nothing is prepared yet.
+ */
+struct coord_ahead {
+	bool begun;
+	size_t pos;		   /* the line in the text that comes next */
+	uint32_t partition;	   /* and where it is of a whole topic, which one of it */
+	struct coord_found *found; /* in the order of the lines; owned */
+	uint32_t found_cnt, found_cap;
+	uint32_t used; /* by the write itself, so far */
+};
+
 struct coord_wait {
 	struct list link;
 	struct coord_group *g;	 /* whose file was written; NULL: of a new group */
@@ -93,6 +115,7 @@ struct coord_wait {
 	char *text; /* the new group's name, or what was written; owned */
 	size_t len;
 	uint32_t mode;
+	struct coord_ahead ahead;
 };
 
 struct coordinator {
@@ -108,8 +131,10 @@ struct coordinator {
 	bool may_be_ahead;   /* of logs whose ends were not known, when offsets were lowered */
 	bool may_begin;	     /* the same, when members were to begin at their ends */
 	unsigned opens_left; /* of logs in this turn */
+	unsigned finds_left; /* positions that are looked up in logs in this turn */
 	bool is_short;	     /* they did not suffice */
-	bool letters_short;  /* a member waits since too many letters are under way */
+	struct coord_ahead *ahead; /* of the write that is under way, or NULL */
+	bool letters_short;	   /* a member waits since too many letters are under way */
 	/* A batch under construction; owned. */
 	struct buf scratch;
 	struct record *recs;
@@ -158,6 +183,21 @@ struct coord_wait *coord_wait_new(struct list *on, struct coord_group *g, enum b
 				  const struct be_caller *caller, const char *text, size_t len,
 				  uint64_t token);
 void coord_wait_free(struct coord_wait *w);
+/* The next turn of a write that waits on c->openers; from there w was taken. -EINPROGRESS: it is
+ * there again. */
+int coord_write_again(struct coordinator *c, struct coord_wait *w, struct be_why *why);
+
+/* coordinator_ahead.c */
+/* One turn. 0: the write can be tried; -EAGAIN: another turn; -ENOMEM. */
+MUST_CHECK int coord_ahead_step(struct coordinator *c, struct coord_ahead *a,
+				enum be_group_file file, const char *text, size_t len);
+/* Begins anew. */
+void coord_ahead_reset(struct coord_ahead *a);
+/* What a position is in a log with these ends, which is opened only to look into it. -EAGAIN, and
+ * c->is_short: not in this turn. */
+MUST_CHECK int coord_look_up(struct coordinator *c, struct be_partition *p,
+			     const struct position *pos, int64_t start, int64_t end, int64_t *ret,
+			     struct be_why *why);
 
 /* coordinator_log.c */
 /* The log of the group's partition of __consumer_offsets, opened. -ENOENT: the topic is not there.

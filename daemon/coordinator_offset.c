@@ -77,6 +77,7 @@ static int pending_put(struct coordinator *c, struct coord_group *g, struct pend
 		*slot = ++p->cnt;
 	}
 	o = &p->offsets[*slot - 1];
+	c->b->disk->round++; /* the log before holds no descriptor */
 	*o = coord_commit(c, g, part, offset);
 	if (!l)
 		group_deliveries_keep(o, 0, 0);
@@ -219,26 +220,6 @@ static int write_offset(struct coordinator *c, struct coord_group *g, struct be_
 
 /* ---- seek ---- */
 
-/* What a position is in a log with these ends, which is opened only to look into it. */
-static int seek_offset(struct coordinator *c, struct be_partition *p, const struct position *pos,
-		       int64_t start, int64_t end, int64_t *ret, struct be_why *why)
-{
-	int r = 0;
-
-	if (pos->kind == POSITION_OFFSET) {
-		*ret = pos->value;
-	} else if (pos->kind == POSITION_EARLIEST) {
-		*ret = start;
-	} else if (pos->kind == POSITION_LATEST || start == end) {
-		*ret = end;
-	} else {
-		r = coord_open(c, p, why);
-		if (!r)
-			r = consume_position(p->log, pos, ret);
-	}
-	return r;
-}
-
 static int put_seek(struct coordinator *c, struct coord_group *g, struct be_topic *t,
 		    uint32_t partition, const struct position *pos, struct pending *p,
 		    struct be_why *why)
@@ -248,7 +229,7 @@ static int put_seek(struct coordinator *c, struct coord_group *g, struct be_topi
 	int r = coord_ends(c, part, &start, &end, why);
 
 	if (!r)
-		r = seek_offset(c, part, pos, start, end, &off, why);
+		r = coord_look_up(c, part, pos, start, end, &off, why);
 	if (!r)
 		r = check_end(part, off, end, why);
 	return r ? r : pending_put(c, g, p, part, off, NULL);
@@ -420,43 +401,95 @@ static int write_reject(struct coordinator *c, struct coord_group *g,
 		       : -ENOMEM;
 }
 
+/* One turn of a write to commit or seek. */
+static int write_many(struct coordinator *c, struct coord_group *g, enum be_group_file file,
+		      const struct be_caller *caller, const char *text, size_t len,
+		      struct coord_ahead *a, struct be_why *why)
+{
+	int r = 0;
+
+	c->opens_left = OPENS_A_TURN;
+	c->finds_left = FINDS_A_TURN;
+	c->is_short = false;
+	if (a->begun)
+		r = coord_ahead_step(c, a, file, text, len);
+	a->begun = true;
+	if (r)
+		return r == -EAGAIN ? -EINPROGRESS : r;
+	c->is_short = false;
+	c->ahead = a;
+	if (file == BE_GROUP_COMMIT)
+		r = write_commit(c, g, caller, text, len, why);
+	else
+		r = write_seek(c, g, caller->tgid, text, len, why);
+	c->ahead = NULL;
+	if (!c->is_short)
+		return r;
+	coord_ahead_reset(a);
+	a->begun = true;
+	return -EINPROGRESS;
+}
+
+static int begin_write(struct coordinator *c, struct coord_group *g, struct be_why *why)
+{
+	int r;
+
+	if (g->be.deleted) {
+		snprintf(why->text, sizeof(why->text), "the group was deleted");
+		return -ESTALE;
+	}
+	r = coord_settle(c, g);
+	if (r)
+		snprintf(why->text, sizeof(why->text), "the group's state cannot be written: %s",
+			 log_errno_name(r));
+	return r;
+}
+
+int coord_write_again(struct coordinator *c, struct coord_wait *w, struct be_why *why)
+{
+	int r = begin_write(c, w->g, why);
+
+	if (!r)
+		r = write_many(c, w->g, w->file, &w->caller, w->text, w->len, &w->ahead, why);
+	if (r == -EINPROGRESS)
+		list_put(&c->openers, &w->link);
+	return r;
+}
+
 int coord_write(void *ctx, struct be_group *bg, enum be_group_file file,
 		const struct be_caller *caller, struct be_topic *t, uint32_t partition,
 		const char *text, size_t len, uint64_t token, struct be_why *why)
 {
 	struct coordinator *c = coordinator_of(ctx);
 	struct coord_group *g = coord_group_of(bg);
-	int r;
+	struct coord_ahead ahead = { 0 };
+	struct coord_wait *w;
+	int r = begin_write(c, g, why);
 
-	if (bg->deleted) {
-		snprintf(why->text, sizeof(why->text), "the group was deleted");
-		return -ESTALE;
-	}
-	r = coord_settle(c, g);
-	if (r) {
-		snprintf(why->text, sizeof(why->text), "the group's state cannot be written: %s",
-			 log_errno_name(r));
+	if (r)
 		return r;
-	}
-	c->opens_left = OPENS_A_TURN;
-	c->is_short = false;
 	switch (file) {
 	case BE_GROUP_COMMIT:
-		r = write_commit(c, g, caller, text, len, why);
+	case BE_GROUP_SEEK:
 		break;
 	case BE_GROUP_OFFSET:
+		c->opens_left = OPENS_A_TURN;
 		return write_offset(c, g, t, partition, text, len, why);
-	case BE_GROUP_SEEK:
-		r = write_seek(c, g, caller->tgid, text, len, why);
-		break;
 	case BE_GROUP_REJECT:
+		c->opens_left = OPENS_A_TURN;
 		return write_reject(c, g, caller, text, len, token, why);
 	}
-	if (!c->is_short)
-		return r;
-	/* Others have their turn, and it is begun anew. */
-	return coord_wait_new(&c->openers, g, file, caller, text, len, token) ? -EINPROGRESS
-									      : -ENOMEM;
+	r = write_many(c, g, file, caller, text, len, &ahead, why);
+	if (r == -EINPROGRESS) {
+		/* Others have their turn. */
+		w = coord_wait_new(&c->openers, g, file, caller, text, len, token);
+		if (w)
+			w->ahead.begun = true;
+		else
+			r = -ENOMEM;
+	}
+	coord_ahead_reset(&ahead);
+	return r;
 }
 
 static int group_fsync(void *ctx, struct be_group *bg, uint64_t token)

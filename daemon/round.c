@@ -18,6 +18,7 @@ int round_turn(struct round *r, unsigned *ret_cnt)
 
 	*ret_cnt = 0;
 	broker_clock(b);
+	r->fs->disk->round++; /* what was due holds no descriptor */
 	while (*ret_cnt < ROUND_BURST && (err = r->next_request(r->ctx)) != 0) {
 		if (err < 0)
 			return err;

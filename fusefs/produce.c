@@ -307,8 +307,10 @@ static int append_batch(struct fs *fs, struct handle *h, struct batch_of *b, str
 	int r = group && done ? 0 : -ENOMEM;
 
 	for (uint32_t i = 0; !r && i < b->cnt; i++) {
-		struct be_partition *p = open_part(fs, h, b->parts[i], why, &r);
+		struct be_partition *p;
 
+		fs->disk->round++; /* the partition before holds no descriptor */
+		p = open_part(fs, h, b->parts[i], why, &r);
 		if (p && (!i || b->parts[i] != b->parts[i - 1]))
 			r = fs->be.check_append(fs->be.ctx, p, why);
 	}
@@ -323,6 +325,7 @@ static int append_batch(struct fs *fs, struct handle *h, struct batch_of *b, str
 				done[j] = 1;
 			}
 		}
+		fs->disk->round++;
 		r = append_part(fs, h, h->topic->parts[b->parts[i]], group, cnt, why);
 		if (r && began)
 			r = -EHOSTUNREACH;
@@ -493,6 +496,7 @@ static void sync_parked(struct fs *fs, struct parked *p)
 
 		if (!part->log)
 			continue;
+		fs->disk->round++; /* the partition before holds no descriptor */
 		r = fs->be.fsync(fs->be.ctx, part, token);
 		if (r == -EINPROGRESS)
 			p->pending++;

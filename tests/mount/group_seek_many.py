@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+# A seek by time in a topic of many partitions looks into each of them once, however many turns it
+# takes to open their logs; and so does a write of many such lines.
+from t import *
+
+PARTS, READS_EACH = 400, 25
+
+
+def reads(broker):
+    with open(f"/proc/{broker.pid}/io") as f:
+        return int(re.search(r"^syscr: (\d+)", f.read(), re.M)[1])
+
+
+if os.geteuid():
+    skip("only root is told what the broker reads")
+with Broker() as broker:
+    make_topic("t", PARTS, "retention.ms=-1")
+    for k in (1, 2):
+        append("t/all.json", b"".join(
+            b'{"partition":%d,"timestamp":"2026-0%d-01T00:00:00Z","value":"x"}\n' % (p, k)
+            for p in range(PARTS)))
+    make_group("g")
+    for what, offset in (("t 2026-01-15T00:00:00Z\n", 1), ("t -2\n", 0),
+                         ("".join(f"t {p} 2026-01-15T00:00:00Z\n" for p in range(PARTS)), 1)):
+        broker.restart()
+        before = reads(broker)
+        put("g/seek", what)
+        read_cnt = reads(broker) - before
+        assert_eq(PARTS * [offset], [committed("g", "t", p) for p in range(PARTS)])
+        assert read_cnt < PARTS * READS_EACH, f"{read_cnt} reads for {PARTS} partitions"
