@@ -162,8 +162,9 @@ struct handle {
 	uint64_t errors_seq;
 	struct feed *feeds;
 	unsigned feed_cnt;
-	enum { FIND_DONE, FIND_STOP, FIND_FROM } finding; /* `-N` of `all` */
-	int64_t find_left;				  /* records still to step back over */
+	/* Times, of each partition by itself; `-N` of `all` */
+	enum { FIND_DONE, FIND_EACH, FIND_STOP, FIND_FROM } finding;
+	int64_t find_left; /* FIND_EACH: the next feed; else records still to step back over */
 	uint64_t work, work_max; /* see window.c: a read is done in several goes */
 	uint64_t *marks;	 /* msg: starts of the records in the window; mark_cnt of them */
 	size_t mark_cnt, mark_cap;

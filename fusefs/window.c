@@ -22,6 +22,8 @@
 /* One go of a read costs about so many records decoded (some milliseconds); what is left to do then
  * is done after the others have had their turn. */
 #define WORK_MAX 50000U
+/* What looking for a time in one partition costs, in the same measure. */
+#define FIND_WORK 512U
 /* Text is rendered ahead by so much: a batch that many small reads want is decoded once. */
 #define AHEAD_BYTES (32 * KIB)
 /* A window is cut down to STREAM_WINDOW_BYTES when it has grown to this. */
@@ -36,13 +38,22 @@ void window_close(struct handle *h)
 	h->feed_cnt = 0;
 }
 
+/* Whoever goes from one partition to the next has copied what it looked up, and holds no descriptor
+ * of the one before: all of them together may be more than there are. */
+static void holds_none(struct plog *log)
+{
+	log->disk->round++;
+}
+
 /* Timestamp of the record at off; -ENODATA at the end. */
 static int record_time(struct plog *log, int64_t off, int64_t *ret_ts, int64_t *ret_off)
 {
 	const struct batch *b;
 	int64_t i;
-	int r = plog_batch(log, off, &b);
+	int r;
 
+	holds_none(log);
+	r = plog_batch(log, off, &b);
 	if (r)
 		return r;
 	i = MAX(off - b->head.base_offset, 0);
@@ -55,8 +66,10 @@ static int record_time(struct plog *log, int64_t off, int64_t *ret_ts, int64_t *
 static int record_before(struct plog *log, int64_t off, int64_t *ret_off)
 {
 	int64_t cnt;
-	int r = plog_back(log, off, 1, ret_off, &cnt);
+	int r;
 
+	holds_none(log);
+	r = plog_back(log, off, 1, ret_off, &cnt);
 	return r || cnt ? r : -ENODATA;
 }
 
@@ -152,32 +165,52 @@ static int feeds_last_n(struct handle *h, int64_t *n)
 	return 0;
 }
 
-/* Where one partition's feed begins and ends. */
-static int feed_open(struct handle *h, struct feed *f)
+/* Whether a position takes no look-up in the partition. `-N` of all of them is found otherwise. */
+static bool is_at_hand(const struct handle *h, const struct position *pos)
 {
-	struct plog *log = f->part->log;
-	static const struct position end = { .kind = POSITION_NONE };
-	const struct position *to = &h->view.to;
-	int64_t stop;
-	int r;
+	switch (pos->kind) {
+	case POSITION_NONE:
+	case POSITION_EARLIEST:
+	case POSITION_LATEST:
+		return true;
+	case POSITION_LAST_N:
+		return !h->part;
+	case POSITION_OFFSET:
+	case POSITION_TIME_MS:
+		break;
+	}
+	return false;
+}
 
-	f->stop = -1;
+/* What is fixed at open, of all partitions at the same moment. */
+static void feed_open(const struct handle *h, struct feed *f)
+{
+	const struct plog *log = f->part->log;
+
 	f->wait_ts_ms = -1;
 	f->end = f->back = log->next_offset;
-	if (h->is_range) {
-		f->stop = log->next_offset;
-		if (to->kind == POSITION_LAST_N && !h->part)
-			to = &end; /* find_ends() finds it for all together */
+	f->next = h->from.kind == POSITION_EARLIEST ? log->start_offset : f->end;
+	f->stop = -1;
+	if (h->is_range)
+		f->stop = h->view.to.kind == POSITION_EARLIEST ? log->start_offset : f->end;
+}
+
+/* Where one partition's feed begins and ends, where that has to be looked up. */
+static int feed_find(struct handle *h, struct feed *f)
+{
+	const struct position *to = &h->view.to;
+	struct plog *log = f->part->log;
+	int64_t stop;
+	int r = 0;
+
+	if (h->is_range && !is_at_hand(h, to)) {
 		r = consume_position(log, to, &stop);
 		if (r)
 			return r;
-		f->stop = MIN(f->stop, stop);
+		f->stop = MIN(f->end, stop);
 	}
-	if (h->from.kind == POSITION_LAST_N && !h->part) {
-		f->next = log->next_offset;
-		return 0;
-	}
-	r = consume_position(log, &h->from, &f->next);
+	if (!is_at_hand(h, &h->from))
+		r = consume_position(log, &h->from, &f->next);
 	if (r)
 		return r;
 	if (h->from.kind == POSITION_TIME_MS && f->next == log->next_offset && !h->is_range)
@@ -186,11 +219,50 @@ static int feed_open(struct handle *h, struct feed *f)
 	return 0;
 }
 
-/* What `-N` means for all partitions together: first of the range's end, then of its beginning. */
+/* -EINPROGRESS where it takes longer; it is called again then. */
+static int feeds_find(struct handle *h)
+{
+	for (; h->find_left < h->feed_cnt; h->find_left++) {
+		struct feed *f = &h->feeds[h->find_left];
+		int r;
+
+		if (is_tired(h))
+			return -EINPROGRESS;
+		h->work += FIND_WORK;
+		holds_none(f->part->log);
+		r = feed_find(h, f);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static void find_last_n(struct handle *h)
+{
+	h->finding = FIND_DONE;
+	if (h->part)
+		return;
+	if (h->is_range && h->view.to.kind == POSITION_LAST_N) {
+		h->finding = FIND_STOP;
+		h->find_left = h->view.to.value;
+	} else if (h->from.kind == POSITION_LAST_N) {
+		h->finding = FIND_FROM;
+		h->find_left = h->from.value;
+	}
+}
+
+/* What has to be looked up: in each partition, and what `-N` means for all of them together, first
+ * of the range's end, then of its beginning. */
 static int find_ends(struct handle *h)
 {
 	int r;
 
+	if (h->finding == FIND_EACH) {
+		r = feeds_find(h);
+		if (r)
+			return r;
+		find_last_n(h);
+	}
 	if (h->finding == FIND_STOP) {
 		r = feeds_last_n(h, &h->find_left);
 		if (r)
@@ -213,22 +285,47 @@ static int find_ends(struct handle *h)
 	return 0;
 }
 
-static int begin_finding(struct handle *h)
+static const char *sentence(const struct handle *h, int err)
 {
+	switch (err) {
+	case -ESTALE:
+		return "retention removed the asked record; the next read goes on at the oldest "
+		       "one";
+	case -ESPIPE:
+		return "the stream was read where the handle has not been, or no longer is";
+	case -EMSGSIZE:
+		return "the buffer is smaller than the next record, which is still there";
+	case -ENODATA:
+		return "an empty record or a tombstone; the next read gives the next record";
+	default:
+		break;
+	}
+	for (unsigned i = 0; i < h->feed_cnt && err == -EIO; i++) {
+		if (*h->feeds[i].part->log->fault)
+			return h->feeds[i].part->log->fault;
+	}
+	return "the read failed";
+}
+
+/* Of one partition all is looked up at once, and what fails there is open's error. */
+static int begin_finding(struct fs *fs, struct handle *h, struct be_why *why)
+{
+	bool was = fs->disk->nowait;
 	int r;
 
-	if (h->part)
-		return 0;
-	if (h->is_range && h->view.to.kind == POSITION_LAST_N) {
-		h->finding = FIND_STOP;
-		h->find_left = h->view.to.value;
-	} else if (h->from.kind == POSITION_LAST_N) {
-		h->finding = FIND_FROM;
-		h->find_left = h->from.value;
-	}
+	if (is_at_hand(h, &h->from) && (!h->is_range || is_at_hand(h, &h->view.to)))
+		find_last_n(h);
+	else
+		h->finding = FIND_EACH;
 	work_begin(h);
+	fs->disk->nowait = !h->part;
 	r = find_ends(h);
-	return r == -EINPROGRESS ? 0 : r; /* reads go on with it */
+	fs->disk->nowait = was;
+	if (r == -EINPROGRESS || (r == -EAGAIN && !h->part))
+		return 0; /* reads go on with it */
+	if (r)
+		snprintf(why->text, sizeof(why->text), "%s", sentence(h, r));
+	return r;
 }
 
 int window_open(struct fs *fs, struct handle *h, struct be_why *why)
@@ -250,11 +347,9 @@ int window_open(struct fs *fs, struct handle *h, struct be_why *why)
 		if (!f->part->log)
 			r = fs->be.open_log(fs->be.ctx, f->part, why);
 		if (!r)
-			r = feed_open(h, f);
-		if (r && !*why->text)
-			snprintf(why->text, sizeof(why->text), "%s", fs_log_fault(f->part, r));
+			feed_open(h, f);
 	}
-	return r ? r : begin_finding(h);
+	return r ? r : begin_finding(fs, h, why);
 }
 
 /* A topic that grew: a stream of `all` follows the new partitions from their start. -EINPROGRESS
@@ -309,6 +404,7 @@ static int feed_peek(struct feed *f)
 	if (feed_is_done(f) || f->next >= log->next_offset)
 		return -ENODATA;
 	if (f->wait_ts_ms >= 0) {
+		holds_none(log);
 		r = plog_time_to_offset(log, f->wait_ts_ms, &off);
 		if (r)
 			return r;
@@ -409,9 +505,11 @@ static bool full(const struct handle *h, size_t want)
 static int render_run(struct handle *h, struct feed *f, int64_t second, size_t want)
 {
 	const struct batch *b;
-	int r = plog_batch(f->part->log, f->next, &b);
 	int64_t i;
+	int r;
 
+	holds_none(f->part->log);
+	r = plog_batch(f->part->log, f->next, &b);
 	if (r)
 		return r;
 	ASSERT(f->next >= b->head.base_offset);
@@ -502,28 +600,6 @@ static int msg_len(const struct handle *h, uint64_t off, size_t *ret_len)
 	return 0;
 }
 
-static const char *sentence(const struct handle *h, int err)
-{
-	switch (err) {
-	case -ESTALE:
-		return "retention removed the asked record; the next read goes on at the oldest "
-		       "one";
-	case -ESPIPE:
-		return "the stream was read where the handle has not been, or no longer is";
-	case -EMSGSIZE:
-		return "the buffer is smaller than the next record, which is still there";
-	case -ENODATA:
-		return "an empty record or a tombstone; the next read gives the next record";
-	default:
-		break;
-	}
-	for (unsigned i = 0; i < h->feed_cnt && err == -EIO; i++) {
-		if (*h->feeds[i].part->log->fault)
-			return h->feeds[i].part->log->fault;
-	}
-	return "the read failed";
-}
-
 /* The answer's bytes, or the errno. */
 static int select_bytes(struct fs *fs, struct handle *h, size_t size, uint64_t off, size_t *ret_len)
 {
@@ -596,21 +672,39 @@ void window_read(struct fs *fs, fuse_req_t req, struct handle *h, size_t size, u
 	cut_window(h);
 }
 
+static bool has_records(const struct plog *log, int64_t from_ts_ms)
+{
+	return log && log->start_offset < log->next_offset && log->max_ts_ms >= from_ts_ms;
+}
+
+/* At the frontier of a stream. While it is looked up where the feeds begin, it is where they could.
+ */
+static bool has_feed(const struct handle *h, const struct feed *f)
+{
+	const struct plog *log = f->part->log;
+
+	if (h->finding == FIND_EACH && h->from.kind == POSITION_TIME_MS)
+		return has_records(log, h->from.value);
+	if (h->finding)
+		return has_records(log, INT64_MIN);
+	return f->stale || f->next < log->start_offset ||
+	       (f->next < log->next_offset &&
+		(f->wait_ts_ms < 0 || log->max_ts_ms >= f->wait_ts_ms));
+}
+
 bool window_ready(struct fs *fs, struct handle *h)
 {
 	(void)fs;
-	/* Where the ends are not found yet, there are records before them. */
-	if (h->frontier < h->text_start + h->text.len || at_end(h) || h->is_range || h->finding)
+	if (h->frontier < h->text_start + h->text.len || h->is_range)
 		return true;
 	for (unsigned i = 0; i < h->feed_cnt; i++) {
-		const struct feed *f = &h->feeds[i];
-
-		if (f->stale || f->next < f->part->log->start_offset)
-			return true;
-		if (f->wait_ts_ms < 0 ? f->next < f->part->log->next_offset
-				      : f->part->log->max_ts_ms >= f->wait_ts_ms &&
-						f->next < f->part->log->next_offset)
+		if (has_feed(h, &h->feeds[i]))
 			return true;
 	}
-	return !h->part && h->feed_cnt < h->topic->part_cnt;
+	/* Of partitions that are new to it those have records that somebody has written to. */
+	for (uint32_t i = h->feed_cnt; !h->part && i < h->topic->part_cnt; i++) {
+		if (has_records(h->topic->parts[i]->log, INT64_MIN))
+			return true;
+	}
+	return false;
 }

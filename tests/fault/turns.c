@@ -29,6 +29,7 @@ struct turns {
 	uint64_t last; /* the request that is looked at */
 	int err;       /* its answer, or NO_ANSWER */
 	uint32_t open_cnt;
+	int64_t find_cnt;
 	uint64_t fails;	 /* which allocation of a write */
 	char given[256]; /* by the last answer */
 };
@@ -264,6 +265,77 @@ static void test_growth_in_turns(void **state)
 	assert_int_equal(t.open_cnt, PARTS);
 }
 
+/* ---- A time that is looked up in many partitions ---- */
+
+#define FINDS_A_TURN 100
+
+/* How many partitions the open stream has looked it up in. */
+static int64_t find_cnt(const struct turns *t)
+{
+	const struct handle *h;
+
+	if (list_is_empty(&t->m.fs->handles))
+		return 0;
+	h = LIST_ENTRY(t->m.fs->handles.next, struct handle, link);
+	return h->finding == FIND_EACH ? h->find_left : h->feed_cnt;
+}
+
+static bool next_of_finding(void *ctx)
+{
+	struct turns *t = ctx;
+
+	if (t->step > 5) {
+		int64_t before = t->find_cnt;
+
+		t->find_cnt = find_cnt(t);
+		assert_true(t->find_cnt <= before + FINDS_A_TURN);
+	}
+	if (t->step && t->err == NO_ANSWER)
+		return false;
+	switch (t->step++) {
+	case 0:
+		ask_mkdir(t, "t");
+		return true;
+	case 1:
+		ask_name(t, "config");
+		return true;
+	case 2:
+		ask_open(t, O_WRONLY);
+		return true;
+	case 3:
+		ask_write(t, 0, "num.partitions=400\n");
+		return true;
+	case 4:
+		ask_release(t, 0);
+		t->opened = 0;
+		return true;
+	case 5:
+		ask_name(t, "all@2026-01-01T00:00:00Z..2026-02-01T00:00:00Z");
+		return true;
+	case 6:
+		ask_open(t, O_RDONLY);
+		return true;
+	case 7:
+		ask_read(t);
+		return true;
+	case 8:
+		assert_int_equal(t->err, 0);
+		assert_int_equal(find_cnt(t), PARTS);
+		simmount_end(&t->m);
+		return false;
+	default:
+		return false;
+	}
+}
+
+static void test_finding_in_turns(void **state)
+{
+	struct turns t;
+
+	run(&t, next_of_finding);
+	assert_int_equal(t.find_cnt, PARTS);
+}
+
 /* ---- Answers of a file that is opened read-write ---- */
 
 /* The first writes find no memory for what is kept for those that follow; theirs is for answers. */
@@ -334,6 +406,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lock_at_a_stop),
 		cmocka_unit_test(test_growth_in_turns),
+		cmocka_unit_test(test_finding_in_turns),
 		cmocka_unit_test(test_answers_without_memory),
 	};
 

@@ -54,6 +54,18 @@ with Broker():
             append("t/1", b"x\n")
             assert_eq(b"x\n", child.result())
 
+    # A topic that has grown has more when somebody has written to a new partition.
+    with opened(topic("t/all@latest"), os.O_RDONLY | os.O_NONBLOCK) as fd:
+        configure("t", "num.partitions=4")
+        assert_eq([], polled(fd), "new partitions that are empty")
+        append("t/3", b"new\n")
+        assert_eq([select.POLLIN], polled(fd), "a new partition")
+        assert_eq(b"new\n", os.read(fd, 100))
+        assert_eq([], polled(fd), "all of the new ones is read")
+    for since, events in (("2026-01-01T00:00:00Z", [select.POLLIN]), ("2100-01-01T00:00:00Z", [])):
+        with opened(topic("t/all@" + since), os.O_RDONLY) as fd:
+            assert_eq(events, polled(fd), since)
+
     # Another process than the last reader may seek back and read what the window holds; threads of
     # one process are one.
     with opened(topic("t/0@-1"), os.O_RDONLY) as fd:
