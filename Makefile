@@ -66,8 +66,8 @@ daemon_SRC := daemon/config.c daemon/options.c daemon/metalog.c daemon/broker.c 
 main_SRC := daemon/main.c
 
 # Tests: one program for each file, named after it, linked with its own layer and those below.
-unit_base_TESTS := tests/unit/test_buf.c tests/unit/test_hash.c tests/unit/test_name.c \
-	tests/unit/test_rfc3339.c tests/unit/test_utf8.c
+unit_base_TESTS := tests/unit/test_blockpool.c tests/unit/test_buf.c tests/unit/test_hash.c \
+	tests/unit/test_name.c tests/unit/test_rfc3339.c tests/unit/test_utf8.c
 unit_store_TESTS := tests/unit/test_json.c tests/unit/test_debt.c tests/unit/test_cleaning.c \
 	tests/unit/test_format.c \
 	tests/unit/test_index.c tests/unit/test_plog.c \
@@ -100,6 +100,8 @@ fuzz_TESTS := tests/fuzz/batch.c tests/fuzz/broker_config.c tests/fuzz/checkpoin
 # What several tests share; linked into each that uses it.
 testlib_SRC := tests/lib/simdisk.c tests/lib/simdisk_crash.c tests/lib/simdisk_file.c \
 	tests/lib/fuzz.c tests/lib/seeds.c tests/lib/tracedisk.c
+# Large blocks are used again where the sanitizer would map them anew (tests/lib/blockpool.h).
+pool_SRC := tests/lib/blockpool.c
 # What stands in for daemon/io and the kernel under a whole broker.
 simworld_SRC := tests/lib/simmount.c tests/lib/simworld.c tests/lib/simworld_check.c \
 	tests/lib/simworld_group.c tests/lib/simworld_kept.c tests/lib/simmemory.c
@@ -141,7 +143,8 @@ libs = $(foreach l,$($(1)_NEEDS),$($(l)_LIBS))
 
 unit_TESTS := $(foreach l,$(LAYERS),$(unit_$(l)_TESTS))
 all_SRC := $(foreach l,$(LAYERS),$($(l)_SRC)) $(main_SRC) $(testlib_SRC) $(simworld_SRC) \
-	$(simsweep_SRC) $(model_SRC) $(golden_SRC) $(bench_SRC) $(mount_SRC) $(simgroup_SRC)
+	$(simsweep_SRC) $(model_SRC) $(golden_SRC) $(bench_SRC) $(mount_SRC) $(simgroup_SRC) \
+	$(pool_SRC)
 all_TESTS := $(unit_TESTS) $(sim_TESTS) $(fault_TESTS) $(fuzz_TESTS)
 
 # A failed recipe leaves no half-written target.
@@ -166,8 +169,15 @@ $(foreach l,$(LAYERS),$(if $(unit_$(l)_TESTS),$(eval $(call test_rule,$(l),$(uni
 world_TESTS := tests/fault/sweep_broker.c tests/fault/sweep_full.c tests/fault/sweep_groups.c \
 	tests/fault/turns.c
 memory_TESTS := tests/fault/group_memory.c
+pool_TESTS := $(unit_TESTS) $(sim_TESTS) $(fault_TESTS)
 plain_TESTS := $(sim_TESTS) $(filter-out $(world_TESTS) $(memory_TESTS),$(fault_TESTS))
 $(eval $(call test_rule,daemon,$(plain_TESTS)))
+
+pool_WRAPS := malloc calloc aligned_alloc realloc reallocarray free
+ifneq ($(findstring address,$(SAN)),)
+$(call bin,$(pool_TESTS)): LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(pool_WRAPS))
+$(call bin,$(pool_TESTS)): $(call obj,$(pool_SRC))
+endif
 
 # The same archives, but what they allocate can be refused (tests/lib/simmemory.h).
 ALLOCATES := malloc calloc realloc reallocarray aligned_alloc strdup strndup

@@ -7,6 +7,15 @@
 
 #define COPY_LEN (DEBT_SLOT_LEN / 2)
 
+bool debt_is_blank(const void *copy)
+{
+	uint64_t all = 0;
+
+	for (size_t i = 0; i < COPY_LEN; i += sizeof(all))
+		all |= le64_load((const uint8_t *)copy + i);
+	return !all;
+}
+
 static bool copy_decode(const uint8_t *p, struct debt *ret)
 {
 	uint8_t mem[COPY_LEN];
@@ -105,14 +114,13 @@ void debt_store(struct debt_table *t, int idx, struct debt *d)
 
 bool debt_clear_torn(void *slot)
 {
-	static const uint8_t zeros[COPY_LEN];
 	bool torn = false;
 	struct debt d;
 
 	for (unsigned i = 0; i < 2; i++) {
 		uint8_t *copy = (uint8_t *)slot + (size_t)i * COPY_LEN;
 
-		if (memcmp(copy, zeros, COPY_LEN) != 0 && !copy_decode(copy, &d)) {
+		if (!debt_is_blank(copy) && !copy_decode(copy, &d)) {
 			memset(copy, 0, COPY_LEN);
 			torn = true;
 		}

@@ -54,6 +54,8 @@ MUST_CHECK int debt_take(struct debt_table *t);
 void debt_give_back(struct debt_table *t, int idx);
 /* Stores *d over the older copy; sets d->sequence. No system call. */
 void debt_store(struct debt_table *t, int idx, struct debt *d);
+/* Whether a copy, half a slot, was never stored, as most of the thousands that a start looks at. */
+bool debt_is_blank(const void *copy);
 /* Copies that do not hold become zeros: a torn one vouches for nothing, and is no fault later.
  * Returns whether there was one. */
 bool debt_clear_torn(void *slot);

@@ -1,56 +1,22 @@
 /* The contents of the files of the simulated disk: the cached one and the stable one. */
-#include "daemon/base/limits.h"
 #include "tests/lib/simdisk_impl.h"
 
 #include <stdlib.h>
 
-/*
- * A sweep makes thousands of disks, each with a few files of a MiB. To get their pages from the
- * kernel anew took a third of its time, so what is freed is kept for the next one. It is cleared
- * when it is taken.
- */
-#define SPARE_MAX 32
-#define SPARE_LEN_MIN (64U * KIB)
-
-static struct {
-	uint8_t *mem;
-	size_t len;
-} spare[SPARE_MAX];
-static unsigned spare_cnt;
-
-uint8_t *sim_mem_take(size_t len)
+static uint8_t *zeroed(size_t len)
 {
-	uint8_t *mem;
+	uint8_t *mem = calloc(1, len);
 
-	for (unsigned i = spare_cnt; len >= SPARE_LEN_MIN && i-- > 0;) {
-		if (spare[i].len != len)
-			continue;
-		mem = spare[i].mem;
-		spare[i] = spare[--spare_cnt];
-		memset(mem, 0, len);
-		return mem;
-	}
-	mem = calloc(1, len);
 	ASSERT(mem);
 	return mem;
-}
-
-void sim_mem_give(uint8_t *mem, size_t len)
-{
-	if (!mem || len < SPARE_LEN_MIN || spare_cnt == SPARE_MAX) {
-		free(mem);
-		return;
-	}
-	spare[spare_cnt].mem = mem;
-	spare[spare_cnt++].len = len;
 }
 
 void sim_file_unref(struct simfile *f)
 {
 	if (!f || --f->refs)
 		return;
-	sim_mem_give(f->cur, f->cap);
-	sim_mem_give(f->stable, f->cap);
+	free(f->cur);
+	free(f->stable);
 	free(f->kept);
 	free(f);
 }
@@ -62,13 +28,13 @@ struct simfile *sim_file_ref(struct simfile *f)
 	return f;
 }
 
-static uint8_t *grown(uint8_t *mem, size_t len, size_t cap, size_t new_cap)
+static uint8_t *grown(uint8_t *mem, size_t len, size_t new_cap)
 {
-	uint8_t *more = sim_mem_take(new_cap);
+	uint8_t *more = zeroed(new_cap);
 
 	if (len)
 		memcpy(more, mem, len);
-	sim_mem_give(mem, cap);
+	free(mem);
 	return more;
 }
 
@@ -81,8 +47,8 @@ void sim_file_grow(struct simfile *f, size_t need)
 	ASSERT(!f->mapped);
 	while (cap < need)
 		cap *= 2;
-	f->cur = grown(f->cur, f->len, f->cap, cap);
-	f->stable = grown(f->stable, f->stable_len, f->cap, cap);
+	f->cur = grown(f->cur, f->len, cap);
+	f->stable = grown(f->stable, f->stable_len, cap);
 	f->cap = cap;
 }
 

@@ -66,9 +66,6 @@ struct simdisk {
 };
 
 uint64_t sim_rnd(struct simdisk *d);
-/* len bytes, zeroed; they are given back with their length, by NULL nothing is. */
-uint8_t *sim_mem_take(size_t len);
-void sim_mem_give(uint8_t *mem, size_t len);
 void sim_file_unref(struct simfile *f);
 struct simfile *sim_file_ref(struct simfile *f);
 struct simfile *sim_lookup(struct simdisk *d, const char *path);
