@@ -85,7 +85,6 @@ struct letter {
 	uint64_t token; /* of a write to `reject` that waits; 0: none */
 };
 
-/* A change that waits for a topic to be made, or for logs to be opened. */
 /* What was looked up in one partition for a write. */
 struct coord_found {
 	uint64_t serial; /* of the topic */
@@ -106,6 +105,7 @@ struct coord_ahead {
 	uint32_t used; /* by the write itself, so far */
 };
 
+/* A change that waits for a topic to be made, or for logs to be opened. */
 struct coord_wait {
 	struct list link;
 	struct coord_group *g;	 /* whose file was written; NULL: of a new group */
