@@ -295,16 +295,29 @@ static int append_part(struct fs *fs, struct handle *h, struct be_partition *p,
 	return 0;
 }
 
-/*
- * One batch for each partition, in the order of their first records. Everything that can be checked
- * is checked for all before the first is written; what fails then is EHOSTUNREACH (DESIGN 1.2.1).
- */
-static int append_batch(struct fs *fs, struct handle *h, struct batch_of *b, struct be_why *why)
+/* Chains the records of each partition: ret_next[i] - 1 is the one that follows i, 0: none does. */
+static int chain_parts(const struct batch_of *b, uint32_t part_cnt, uint32_t *ret_next)
 {
-	struct record *group = calloc(b->cnt, sizeof(*group));
-	uint8_t *done = calloc(b->cnt, 1);
-	bool began = false;
-	int r = group && done ? 0 : -ENOMEM;
+	uint32_t *last = calloc(part_cnt, sizeof(*last)); /* of each partition so far, + 1 */
+
+	if (!last)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < b->cnt; i++) {
+		uint32_t *l = &last[b->parts[i]];
+
+		if (*l)
+			ret_next[*l - 1] = i + 1;
+		*l = i + 1;
+	}
+	free(last);
+	return 0;
+}
+
+/* Everything that can be checked, of each partition. */
+static int check_batch(struct fs *fs, struct handle *h, const struct batch_of *b,
+		       struct be_why *why)
+{
+	int r = 0;
 
 	for (uint32_t i = 0; !r && i < b->cnt; i++) {
 		struct be_partition *p;
@@ -314,16 +327,31 @@ static int append_batch(struct fs *fs, struct handle *h, struct batch_of *b, str
 		if (p && (!i || b->parts[i] != b->parts[i - 1]))
 			r = fs->be.check_append(fs->be.ctx, p, why);
 	}
+	return r;
+}
+
+/*
+ * One batch for each partition, in the order of their first records. Everything that can be checked
+ * is checked for all before the first is written; what fails then is EHOSTUNREACH (DESIGN 1.2.1).
+ */
+static int append_batch(struct fs *fs, struct handle *h, struct batch_of *b, struct be_why *why)
+{
+	struct record *group = calloc(b->cnt, sizeof(*group));
+	uint32_t *next = calloc(b->cnt, sizeof(*next));
+	uint8_t *done = calloc(b->cnt, 1);
+	bool began = false;
+	int r = group && next && done ? chain_parts(b, h->topic->part_cnt, next) : -ENOMEM;
+
+	if (!r)
+		r = check_batch(fs, h, b, why);
 	for (uint32_t i = 0; !r && i < b->cnt; i++) {
 		uint32_t cnt = 0;
 
 		if (done[i])
 			continue;
-		for (uint32_t j = i; j < b->cnt; j++) {
-			if (!done[j] && b->parts[j] == b->parts[i]) {
-				group[cnt++] = b->recs[j];
-				done[j] = 1;
-			}
+		for (uint32_t j = i + 1; j; j = next[j - 1]) {
+			group[cnt++] = b->recs[j - 1];
+			done[j - 1] = 1;
 		}
 		fs->disk->round++;
 		r = append_part(fs, h, h->topic->parts[b->parts[i]], group, cnt, why);
@@ -332,6 +360,7 @@ static int append_batch(struct fs *fs, struct handle *h, struct batch_of *b, str
 		began = true;
 	}
 	free(group);
+	free(next);
 	free(done);
 	return r;
 }
