@@ -13,6 +13,7 @@
 #include "daemon/base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -195,6 +196,29 @@ static uint64_t unsynced_bytes_max(void)
 	return MIN(UNSYNCED_BYTES_MAX, memory / UNSYNCED_MEMORY_SHARE);
 }
 
+/* Makes the data directory where it is missing. Its name is stable before anything in it is. */
+static int make_data(const char *data)
+{
+	char *above;
+	int fd, r = 0;
+
+	if (mkdir(data, 0750))
+		return errno == EEXIST ? 0 : -errno;
+	above = join(data, "..");
+	if (!above)
+		return -ENOMEM;
+	fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	free(above);
+	/* Some file systems cannot sync directories, and have no need to; and who may not read what
+	 * is above has made it all the same. */
+	if (fd < 0)
+		return errno == EACCES ? 0 : -errno;
+	if (fsync(fd) && errno != EINVAL)
+		r = -errno;
+	close(fd);
+	return r;
+}
+
 static int open_store(struct server *s, const struct broker_options *o,
 		      struct store_open_report *report)
 {
@@ -211,9 +235,8 @@ static int open_store(struct server *s, const struct broker_options *o,
 	};
 	int r;
 
-	if (mkdir(s->data, 0750) && errno != EEXIST)
-		r = -errno;
-	else
+	r = make_data(s->data);
+	if (!r)
 		r = io_disk_open(s->data, &io, &s->disk);
 	if (r) {
 		LOG_AT(LOG_ERROR, s->data, r, "the data directory cannot be opened");
