@@ -196,24 +196,25 @@ static uint64_t unsynced_bytes_max(void)
 	return MIN(UNSYNCED_BYTES_MAX, memory / UNSYNCED_MEMORY_SHARE);
 }
 
-/* Makes the data directory where it is missing. Its name is stable before anything in it is. */
+/* Makes the data directory where it is missing. Its name is stable before anything in it is, also
+ * where the start that made it was ended before that. */
 static int make_data(const char *data)
 {
 	char *above;
 	int fd, r = 0;
 
-	if (mkdir(data, 0750))
-		return errno == EEXIST ? 0 : -errno;
+	if (mkdir(data, 0750) && errno != EEXIST)
+		return -errno;
 	above = join(data, "..");
 	if (!above)
 		return -ENOMEM;
 	fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	free(above);
-	/* Some file systems cannot sync directories, and have no need to; and who may not read what
-	 * is above has made it all the same. */
+	/* Some file systems cannot sync directories, or cannot change, and have no need to; and who
+	 * may not read what is above has made it all the same. */
 	if (fd < 0)
 		return errno == EACCES ? 0 : -errno;
-	if (fsync(fd) && errno != EINVAL)
+	if (fsync(fd) && errno != EINVAL && errno != EROFS)
 		r = -errno;
 	close(fd);
 	return r;
