@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # A data directory that the broker makes is called so on the disk, too, before it serves: a power
-# loss would take the whole of it else. So is one that is there: the start that made it may have ended
-# before that.
+# loss would take the whole of it else. So is one that is there: the start that made it may have
+# ended before that.
 from t import *
 
 CALLS = CASE_DIR + "/calls"
@@ -15,7 +15,9 @@ def check_synced(answer):
     assert re.search(rf"fsync\(\d+<{re.escape(CASE_DIR)}>\) += 0", calls[made:]), calls
 
 
-with Broker(under=("strace", "-D", "-f", "-qq", "-y", "-o", CALLS, "-e", "trace=mkdir,fsync")) as broker:
+STRACE = ("strace", "-D", "-f", "-qq", "-y", "-o", CALLS, "-e", "trace=mkdir,fsync")
+
+with Broker(under=STRACE) as broker:
     check_synced("0")
     broker.restart()
     check_synced("-1 EEXIST")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-# Random calls, in lives of the broker that end by kill -9, under writers or not, or by a stop, leave
-# what a model of topics as lists says: what was answered is there, what was not is there whole or
-# not at all, and nothing else. The seed is printed; TOPICFS_SEED repeats it.
+# Random calls, in lives of the broker that end by kill -9, under writers or not, or by a stop,
+# leave what a model of topics as lists says: what was answered is there, what was not is there
+# whole or not at all, and nothing else. The seed is printed; TOPICFS_SEED repeats it.
 import random
 from t import *
 
@@ -270,7 +270,8 @@ with Broker(*options()) as broker:
             run(TOPICFS, "verify", DATA, cwd="/")
         broker.options = options()
         broker.start()
-        for name in set(topics) - {"burst"}:  # Of a topic's tails the order at the stop is the broker's.
+        # Of a topic's tails the order at the stop is the broker's.
+        for name in set(topics) - {"burst"}:
             left = settle(name, [t[1] for t in tails if t[0] == name], ordered=False)
             assert not left, f"a stop has lost {left!r:.200}"
         if outs:
