@@ -489,7 +489,7 @@ static void on_synced(struct broker *b, const struct store_event *ev)
 	unsigned i = (unsigned)(hash_xxh3(&ev->token, sizeof(ev->token)) % ARRAY_CNT(b->starts));
 
 	if (ev->token & METALOG_TOKEN) {
-		metalog_on_synced(b->meta, ev->token, b->now_ms);
+		metalog_on_synced(b->meta, ev->token);
 		return;
 	}
 	if (ev->token & COORDINATOR_TOKEN) {
@@ -510,7 +510,7 @@ int broker_step(struct broker *b)
 		tell_notes(b);
 	while ((req = disk_reap(b->disk))) {
 		if (req->owner == STORE_OWNER) {
-			store_on_disk(b->store, req, b->now_ms);
+			store_on_disk(b->store, req);
 		} else {
 			uint64_t token = (uint64_t)(uintptr_t)req->ctx;
 
@@ -636,7 +636,7 @@ int broker_start(struct broker *b, const struct broker_options *options, struct 
 	list_init(&b->notes);
 	broker_clock(b);
 	config_topic_defaults(&options->config, &b->topic_defaults);
-	r = metalog_open(store, broker_now_ms(), on_applied, b, &b->meta, sentence);
+	r = metalog_open(store, on_applied, b, &b->meta, sentence);
 	if (!r && *sentence)
 		note_put(b, -EIO, 0, METALOG_TOPIC, sentence);
 	if (!r)

@@ -238,8 +238,7 @@ int broker_open_log(void *ctx, struct be_partition *p, struct be_why *why)
 	log_config(&c, &config);
 	nowait = b->disk->nowait;
 	b->disk->nowait = false;
-	r = store_plog(b->store, p->topic->name, p->topic->id, p->number, &config, true, b->now_ms,
-		       &log);
+	r = store_plog(b->store, p->topic->name, p->topic->id, p->number, &config, true, &log);
 	b->disk->nowait = nowait;
 	if (log && (!r || r == -EIO)) {
 		log->owner = p;

@@ -326,22 +326,3 @@ void config_help(struct buf *out)
 			 "        do without these; " CONFIG_REFUSE_ENV
 			 " in the environment adds to it\n");
 }
-
-void config_print(const struct config *c, struct buf *out)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < ARRAY_CNT(settings); i++)
-		if (is_optional(&settings[i]) && !(c->set >> i & 1))
-			buf_printf(out, "%s=\n", settings[i].name);
-		else
-			setting_print(&settings[i], setting_get_num(&settings[i], c), NULL, out);
-	buf_put_str(out, REFUSE_NAME "=");
-	for (size_t i = 0; i < ARRAY_CNT(refusables); i++) {
-		if (!(c->io_refuse & refusables[i].bit))
-			continue;
-		buf_printf(out, "%s%s", any ? "," : "", refusables[i].name);
-		any = true;
-	}
-	buf_put_str(out, "\n");
-}

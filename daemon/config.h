@@ -60,7 +60,5 @@ MUST_CHECK int config_refuse(struct config *c, const char *list, size_t len,
 void config_topic_defaults(const struct config *c, struct topic_config *ret);
 /* Appends a list of all names: default, bounds and meaning. */
 void config_help(struct buf *out);
-/* Appends the value in force of every setting as "name=value" lines. */
-void config_print(const struct config *c, struct buf *out);
 
 #endif

@@ -257,7 +257,7 @@ static int wait_ready(struct server *s)
 
 	while (!s->broker.ready) {
 		broker_clock(&s->broker);
-		store_kick(s->store, s->broker.now_ms);
+		store_kick(s->store);
 		if (broker_step(&s->broker))
 			return -EIO;
 		if (s->broker.ready)
@@ -468,7 +468,7 @@ static int finish(struct server *s, int r)
 	if (s->has_fs)
 		fs_fini(&s->fs);
 	if (s->store && r != -EIO && s->session) {
-		r2 = store_close(s->store, broker_now_ms());
+		r2 = store_close(s->store);
 		if (r2)
 			LOG_AT(LOG_ERROR, "store", r2, "no clean end: the next start will recover");
 	} else if (s->store) {

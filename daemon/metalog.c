@@ -148,8 +148,8 @@ static int replay(struct metalog *m, char *sentence)
 	return 0;
 }
 
-int metalog_open(struct store *s, int64_t now_ms, metalog_applied_fn *fn, void *ctx,
-		 struct metalog **ret, char *sentence)
+int metalog_open(struct store *s, metalog_applied_fn *fn, void *ctx, struct metalog **ret,
+		 char *sentence)
 {
 	struct metalog *m = calloc(1, sizeof(*m));
 	int r;
@@ -162,8 +162,7 @@ int metalog_open(struct store *s, int64_t now_ms, metalog_applied_fn *fn, void *
 	m->ctx = ctx;
 	m->last = &m->first;
 	m->md = fund_fill() ? NULL : metadata_new(store_cluster_id(s));
-	r = m->md ? store_plog(s, METALOG_TOPIC, metalog_topic_id, 0, &log_config, true, now_ms,
-			       &m->log)
+	r = m->md ? store_plog(s, METALOG_TOPIC, metalog_topic_id, 0, &log_config, true, &m->log)
 		  : -ENOMEM;
 	if (r && m->log && *m->log->fault)
 		snprintf(sentence, SENTENCE_MAX, "metadata log: %.250s", m->log->fault);
@@ -268,7 +267,7 @@ int metalog_propose(struct metalog *m, const struct metadata_cmd *cmd, int64_t n
 	/* An error leaves the answer to the next change, or to the end of a store that failed. */
 	r = store_fsync(m->store, m->log, now_ms, p->index << 1 | METALOG_TOKEN);
 	if (!r)
-		metalog_on_synced(m, p->index << 1 | METALOG_TOKEN, now_ms);
+		metalog_on_synced(m, p->index << 1 | METALOG_TOKEN);
 	return -EINPROGRESS;
 }
 
@@ -313,11 +312,10 @@ static void take_snapshot(struct metalog *m)
 	m->snapshot_index = index; /* or the next try comes after as many commands again */
 }
 
-void metalog_on_synced(struct metalog *m, uint64_t token, int64_t now_ms)
+void metalog_on_synced(struct metalog *m, uint64_t token)
 {
 	uint64_t index = token >> 1;
 
-	(void)now_ms;
 	while (m->first && m->first->index <= index) {
 		struct pending *p = m->first;
 		struct metadata_result res;

@@ -27,7 +27,7 @@ typedef void metalog_applied_fn(void *ctx, const struct metadata_result *res, ui
 /* Opens the log, loads the newest snapshot that holds, replays what follows. Blocking. sentence
  * (room: SENTENCE_MAX) says why it failed; where it did not, what damage an older snapshot has made
  * up for, or "". */
-MUST_CHECK int metalog_open(struct store *s, int64_t now_ms, metalog_applied_fn *fn, void *ctx,
+MUST_CHECK int metalog_open(struct store *s, metalog_applied_fn *fn, void *ctx,
 			    struct metalog **ret, char *sentence);
 /* Takes NULL. */
 void metalog_free(struct metalog *m);
@@ -41,7 +41,7 @@ uint64_t metalog_term(const struct metalog *m);
 MUST_CHECK int metalog_propose(struct metalog *m, const struct metadata_cmd *cmd, int64_t now_ms,
 			       uint64_t token, char *sentence);
 /* STORE_SYNCED with a token that has METALOG_TOKEN. */
-void metalog_on_synced(struct metalog *m, uint64_t token, int64_t now_ms);
+void metalog_on_synced(struct metalog *m, uint64_t token);
 /* Commands that wait to be stable. */
 bool metalog_is_idle(const struct metalog *m);
 

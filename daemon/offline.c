@@ -288,7 +288,7 @@ void offline_open_dir(struct offline *o, struct offline_dir *d)
 	d->was_closed = store_was_closed(o->store, d->topic_id, d->partition);
 	store_stats(o->store, &before);
 	d->err = store_plog(o->store, d->topic, d->topic_id, d->partition, &plog_config, false,
-			    now_ms(), &d->plog);
+			    &d->plog);
 	store_stats(o->store, &after);
 	d->cut_bytes = after.cut_bytes - before.cut_bytes;
 	d->described_records = after.described_records - before.described_records;

@@ -36,7 +36,7 @@ int round_turn(struct round *r, unsigned *ret_cnt)
 	coordinator_step(b->groups);
 	/* All that asked for an fsync in this round go together. */
 	if (*ret_cnt < ROUND_BURST)
-		store_kick(b->store, b->now_ms);
+		store_kick(b->store);
 	mono_ms = b->mono_us / 1000;
 	if (mono_ms >= r->deadline_ms || (*ret_cnt && mono_ms != r->ticked_ms))
 		round_tick(r);

@@ -337,7 +337,7 @@ int verify_name_dir(struct verify *v, struct offline_dir *d)
 	const struct metadata_topic *t;
 	char sentence[SENTENCE_MAX];
 	struct metalog *m;
-	int r = metalog_open(v->o.store, 0, on_applied, NULL, &m, sentence);
+	int r = metalog_open(v->o.store, on_applied, NULL, &m, sentence);
 
 	if (r)
 		return r == -ENOMEM ? r : 0;
@@ -358,7 +358,7 @@ int verify_metadata(struct verify *v, const struct offline_dir *dirs, size_t cnt
 
 	if (r && r != -ENOENT)
 		return r;
-	r = metalog_open(v->o.store, 0, on_applied, NULL, &m, sentence);
+	r = metalog_open(v->o.store, on_applied, NULL, &m, sentence);
 	if (r == -ENOMEM)
 		return r;
 	if (r) {

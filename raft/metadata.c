@@ -167,11 +167,6 @@ const struct metadata_group *metadata_group_at(const struct metadata *md, uint32
 	return group_of(catalog_at(&md->groups, idx));
 }
 
-uint32_t metadata_group_after(const struct metadata *md, const char *name)
-{
-	return catalog_after(&md->groups, name);
-}
-
 /* ---- Brokers ---- */
 
 const struct metadata_broker *metadata_find_broker(const struct metadata *md, uint32_t node)

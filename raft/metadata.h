@@ -127,7 +127,6 @@ const struct metadata_group *metadata_find_group_id(const struct metadata *md,
 						    const uint8_t id[16]);
 uint32_t metadata_group_cnt(const struct metadata *md);
 const struct metadata_group *metadata_group_at(const struct metadata *md, uint32_t idx);
-uint32_t metadata_group_after(const struct metadata *md, const char *name);
 /* Brokers by node id; and in the order of node ids, NULL beyond the last. */
 const struct metadata_broker *metadata_find_broker(const struct metadata *md, uint32_t node);
 const struct metadata_broker *metadata_broker_at(const struct metadata *md, uint32_t idx);

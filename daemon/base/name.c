@@ -71,29 +71,6 @@ int group_name_check(const char *name)
 	return 0;
 }
 
-int name_split_partition(const char *name, char ret_topic[TOPIC_NAME_MAX + 1],
-			 uint32_t *ret_partition)
-{
-	const char *dash = strrchr(name, '-');
-	uint32_t partition = 0;
-
-	if (!dash || topic_name_check_len(name, (size_t)(dash - name)) || !dash[1] ||
-	    (dash[1] == '0' && dash[2]))
-		return -EINVAL;
-	for (const char *p = dash + 1; *p; p++) {
-		if (*p < '0' || *p > '9')
-			return -EINVAL;
-		partition = partition * 10 + (uint32_t)(*p - '0');
-		if (partition >= PARTITION_CNT_MAX)
-			return -EINVAL;
-	}
-	memcpy(ret_topic, name, (size_t)(dash - name));
-	ret_topic[dash - name] = '\0';
-	*ret_partition = partition;
-	return 0;
-}
-static_assert(PARTITION_CNT_MAX <= UINT32_MAX / 10 - 1, "one more digit cannot overflow");
-
 static char lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;

@@ -37,14 +37,6 @@ MUST_CHECK int group_name_check(const char *name);
  * names that differ only in these clash. Equal names clash too. */
 bool topic_name_collides(const char *a, const char *b);
 
-/*
- * Takes a partition's directory name TOPIC-PARTITION apart ("a-b-0" is partition 0 of "a-b").
- * Strict, so that no two names mean one partition: a valid topic, and a number below
- * PARTITION_CNT_MAX without sign or leading zeros. 0 or -EINVAL.
- */
-MUST_CHECK int name_split_partition(const char *name, char ret_topic[TOPIC_NAME_MAX + 1],
-				    uint32_t *ret_partition);
-
 /* Longer words than this have no nearest name. */
 #define NAME_NEAREST_MAX 128
 

@@ -20,17 +20,6 @@ const char *assign_strategy_name(enum assign_strategy strategy)
 	return names[strategy];
 }
 
-int assign_strategy_find(const char *name, enum assign_strategy *ret)
-{
-	for (size_t i = 0; i < ARRAY_CNT(names); i++) {
-		if (strcmp(name, names[i]) == 0) {
-			*ret = (enum assign_strategy)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
 struct assign_chunk {
 	struct assign_chunk *next;
 	max_align_t mem[];

@@ -80,7 +80,5 @@ MUST_CHECK int assign_compute(enum assign_strategy strategy, const struct assign
 
 /* The name that stands in a group's config: "range" and so on. */
 const char *assign_strategy_name(enum assign_strategy strategy);
-/* -EINVAL for a name that is none. */
-MUST_CHECK int assign_strategy_find(const char *name, enum assign_strategy *ret);
 
 #endif

@@ -74,11 +74,6 @@ void group_free(struct group *g)
 	free(g);
 }
 
-const char *group_name(const struct group *g)
-{
-	return g->name;
-}
-
 const uint8_t *group_id(const struct group *g)
 {
 	return g->id;

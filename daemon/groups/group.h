@@ -103,7 +103,6 @@ struct group;
 struct group *group_new(const char *name, const uint8_t id[16], const struct group_settings *set);
 /* Takes NULL. */
 void group_free(struct group *g);
-const char *group_name(const struct group *g);
 const uint8_t *group_id(const struct group *g);
 void group_set_settings(struct group *g, const struct group_settings *set);
 const struct group_settings *group_settings(const struct group *g);

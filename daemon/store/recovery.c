@@ -617,7 +617,7 @@ static int begin_ring(struct store *s, uint64_t blocks, const struct journal_hea
 		journal_fini(&s->journal);
 	s->ring_blocks = wanted;
 	/* Before it is used: or nobody would miss it. */
-	return s->ring_seed == told ? 0 : ckpt_write_now(s, false);
+	return s->ring_seed == told ? 0 : ckpt_write_now(s);
 }
 
 struct foreign {
@@ -681,7 +681,7 @@ int store_recover(struct store *s, struct store_open_report *rep)
 	if (err)
 		return err;
 	s->incarnation++;
-	err = ckpt_write_now(s, false);
+	err = ckpt_write_now(s);
 	if (!err)
 		err = begin_ring(s, blocks, &old);
 	if (!err) {

@@ -520,8 +520,7 @@ static int part_make(struct store *s, struct plog *p)
 }
 
 int store_plog(struct store *s, const char *topic, const uint8_t topic_id[16], uint32_t partition,
-	       const struct plog_config *config, bool create, int64_t now_ms,
-	       struct plog **ret_plog)
+	       const struct plog_config *config, bool create, struct plog **ret_plog)
 {
 	struct part *part = store_part_find(s, topic_id, partition);
 	struct disk_stat st = { 0 };
@@ -594,7 +593,7 @@ struct plog *store_plog_opened(struct store *s, const uint8_t topic_id[16], uint
 }
 
 /* Books an append: debts, dirty bytes, the reserve. */
-static void part_appended(struct store *s, struct plog *p, size_t len, int64_t now_ms)
+static void part_appended(struct store *s, struct plog *p, size_t len)
 {
 	struct part *part = store_part_of(p);
 
@@ -625,7 +624,7 @@ int store_append_lines(struct store *s, struct plog *p, int64_t now_ms, const st
 	if (!err)
 		err = plog_append_lines(p, now_ms, iov, iov_cnt, len, cnt, late, ret);
 	if (!err)
-		part_appended(s, p, len + FORMAT_BATCH_LEN, now_ms);
+		part_appended(s, p, len + FORMAT_BATCH_LEN);
 	return err;
 }
 
@@ -644,7 +643,7 @@ static int append_records(struct store *s, struct plog *p, int64_t now_ms,
 		len += FORMAT_ENTRY_LEN + 1 + recs[i].headers_len +
 		       (recs[i].value_len == RECORD_NULL ? 0 : recs[i].value_len) +
 		       (recs[i].key_len == RECORD_NULL ? 0 : recs[i].key_len);
-	part_appended(s, p, len, now_ms);
+	part_appended(s, p, len);
 	return 0;
 }
 
@@ -724,7 +723,7 @@ static void store_drain(struct store *s)
 	}
 }
 
-int store_close(struct store *s, int64_t now_ms)
+int store_close(struct store *s)
 {
 	unsigned unsynced = 0;
 	int err = 0;
@@ -755,7 +754,7 @@ int store_close(struct store *s, int64_t now_ms)
 	if (!err)
 		err = disk_sync_dir(s->disk, ".");
 	if (!err)
-		err = ckpt_write_now(s, true);
+		err = ckpt_write_now(s);
 	if (!err && s->debt_mem)
 		err = disk_fsync(s->disk, s->debt_fd);
 	if (!err)

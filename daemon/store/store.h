@@ -70,7 +70,7 @@ MUST_CHECK int store_open(struct disk *d, const struct store_config *config, int
  * checkpoint and marker. Blocking. The store is freed in any case; an error says that the next
  * start will recover.
  */
-MUST_CHECK int store_close(struct store *s, int64_t now_ms);
+MUST_CHECK int store_close(struct store *s);
 /* Frees without a word to the disk (for tests of crashes, and after a failed open). Takes NULL. */
 void store_free(struct store *s);
 
@@ -84,7 +84,7 @@ void store_free(struct store *s);
  */
 MUST_CHECK int store_plog(struct store *s, const char *topic, const uint8_t topic_id[16],
 			  uint32_t partition, const struct plog_config *config, bool create,
-			  int64_t now_ms, struct plog **ret_plog);
+			  struct plog **ret_plog);
 /* What the last of those that failed had met: a sentence with file and position; "": not known. */
 const char *store_open_fault(const struct store *s);
 /* The plog where it is open already, else NULL. */
@@ -157,7 +157,7 @@ bool store_has_event(const struct store *s);
 /* The next event, in order; kind STORE_NONE: no more for now. */
 void store_next_event(struct store *s, struct store_event *ret);
 /* A finished request whose owner is STORE_OWNER. */
-void store_on_disk(struct store *s, struct disk_req *req, int64_t now_ms);
+void store_on_disk(struct store *s, struct disk_req *req);
 /* What is due by now: describing, background sync, checkpoint, retention, cleaning, reserve.
  * mono_ms is a clock that does not jump (for intervals); now_ms the wall clock. */
 void store_tick(struct store *s, int64_t now_ms, int64_t mono_ms);
@@ -165,7 +165,7 @@ void store_tick(struct store *s, int64_t now_ms, int64_t mono_ms);
 int64_t store_deadline(const struct store *s);
 /* After a batch of requests has been handled, before the loop sleeps or goes on: starts the journal
  * write for all that wait. Cheap where nothing waits. */
-void store_kick(struct store *s, int64_t now_ms);
+void store_kick(struct store *s);
 
 /*
  * Deletes a topic's partition: its directory is renamed to "….gone" at once (and that synced in the

@@ -334,7 +334,7 @@ void fsync_answer(struct store *s, struct part *part);
 void part_synced(struct store *s, struct part *part, const struct plog_point *point);
 void ckpt_begin(struct store *s);
 void ckpt_on_disk(struct store *s);
-MUST_CHECK int ckpt_write_now(struct store *s, bool at_close);
+MUST_CHECK int ckpt_write_now(struct store *s);
 MUST_CHECK int ckpt_grow(struct store *s, uint32_t cnt);
 
 /* journaling.c */

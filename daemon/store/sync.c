@@ -401,7 +401,7 @@ int ckpt_grow(struct store *s, uint32_t cnt)
 	return err;
 }
 
-int ckpt_write_now(struct store *s, bool at_close)
+int ckpt_write_now(struct store *s)
 {
 	int err = ckpt_grow(s, s->part_cnt - s->unmade_cnt);
 

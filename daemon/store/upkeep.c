@@ -155,7 +155,7 @@ bool store_relieve(void *ctx)
 	return cnt > 0;
 }
 
-void store_kick(struct store *s, int64_t now_ms)
+void store_kick(struct store *s)
 {
 	s->disk->round++;
 	if (!list_is_empty(&s->sync_queue))
@@ -178,7 +178,7 @@ static bool out_on_disk(struct store *s, struct disk_req *req)
 	return false;
 }
 
-void store_on_disk(struct store *s, struct disk_req *req, int64_t now_ms)
+void store_on_disk(struct store *s, struct disk_req *req)
 {
 	PRE(req->owner == STORE_OWNER && s->reqs_under_way);
 	s->reqs_under_way--;
@@ -203,7 +203,7 @@ void store_on_disk(struct store *s, struct disk_req *req, int64_t now_ms)
 		ring_step(s);
 		sync_aged(s);
 	}
-	store_kick(s, now_ms);
+	store_kick(s);
 }
 
 /* One step in raising a log's start, or in making it ready to be cleaned; see store_impl.h. */
@@ -437,7 +437,7 @@ void store_tick(struct store *s, int64_t now_ms, int64_t mono_ms)
 	sync_aged(s);
 	if (s->gone_wanted || s->gone_ready || !list_is_empty(&s->gone))
 		gone_step(s);
-	store_kick(s, now_ms);
+	store_kick(s);
 }
 
 int64_t store_deadline(const struct store *s)

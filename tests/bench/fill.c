@@ -107,12 +107,12 @@ int main(int argc, char **argv)
 	if (r)
 		die(r, report.sentence);
 	r = store_plog(store, argv[2], id, (uint32_t)strtoul(argv[3], NULL, 10), &config, false,
-		       now_ms(), &log);
+		       &log);
 	while (!r && done.pos + LINE_LEN < bytes)
 		r = store_append_lines(store, log, now_ms(), &iov, 1, LINE_LEN, 1, false, &done);
 	if (r)
 		die(r, "append");
-	r = store_close(store, now_ms());
+	r = store_close(store);
 	if (r)
 		die(r, "close");
 	disk->ops = real;

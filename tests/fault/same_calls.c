@@ -350,9 +350,9 @@ static void pump(struct store *s, struct disk *d)
 	struct store_event e;
 	struct disk_req *req;
 
-	store_kick(s, NOW_MS);
+	store_kick(s);
 	while ((req = disk_reap(d)))
-		store_on_disk(s, req, NOW_MS);
+		store_on_disk(s, req);
 	for (store_next_event(s, &e); e.kind != STORE_NONE; store_next_event(s, &e)) {
 		assert_int_not_equal(e.kind, STORE_FAILED);
 		assert_int_equal(e.err, 0);
@@ -392,9 +392,9 @@ static void life(struct disk *d, unsigned number, bool clean)
 	assert_int_equal(store_open(d, &sc, NOW_MS, &s, &rep), 0);
 	for (unsigned i = 0; i < 3; i++) {
 		pc.compact = i == 1;
-		assert_int_equal(store_plog(s, "orders", id, i, &pc, i < 2 || number != 1, NOW_MS,
-					    &plogs[i]),
-				 number == 1 && i == 2 ? -ENOENT : 0);
+		assert_int_equal(
+			store_plog(s, "orders", id, i, &pc, i < 2 || number != 1, &plogs[i]),
+			number == 1 && i == 2 ? -ENOENT : 0);
 	}
 	for (unsigned i = 0; i < 90; i++) {
 		struct plog *p = plogs[i % 2];
@@ -415,7 +415,7 @@ static void life(struct disk *d, unsigned number, bool clean)
 	store_stats(s, &st);
 	assert_true(st.segments_cleaned > 0);
 	if (clean)
-		assert_int_equal(store_close(s, NOW_MS), 0);
+		assert_int_equal(store_close(s), 0);
 	else
 		store_free(s);
 }

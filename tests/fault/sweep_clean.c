@@ -102,7 +102,7 @@ static int run_open(struct run *r, struct store_open_report *rep)
 		r->store = NULL;
 		return err;
 	}
-	return store_plog(r->store, "__keys", TOPIC_ID, 0, &pc, true, r->now_ms, &r->log);
+	return store_plog(r->store, "__keys", TOPIC_ID, 0, &pc, true, &r->log);
 }
 
 static void run_events(struct run *r)
@@ -125,10 +125,10 @@ static void run_pump(struct run *r)
 {
 	struct disk_req *req;
 
-	store_kick(r->store, r->now_ms);
+	store_kick(r->store);
 	run_events(r);
 	while ((req = disk_reap(r->disk))) {
-		store_on_disk(r->store, req, r->now_ms);
+		store_on_disk(r->store, req);
 		run_events(r);
 	}
 }
@@ -332,7 +332,7 @@ static bool scenario(struct run *r)
 		if (r->failed)
 			return false;
 		if (life == 0) {
-			int err = store_close(r->store, r->now_ms);
+			int err = store_close(r->store);
 
 			r->store = NULL;
 			if (err)
@@ -433,7 +433,7 @@ static void recover_and_check(struct run *r, bool power_loss, uint64_t seed, uin
 	for (unsigned i = 0; i < 20; i++)
 		step(r);
 	assert_false(r->failed);
-	assert_int_equal(store_close(r->store, r->now_ms), 0);
+	assert_int_equal(store_close(r->store), 0);
 	r->acked = r->appended;
 	open_sound(r);
 	assert_int_equal(disk_list(r->disk, "__keys-0", on_leftover, NULL), 0);

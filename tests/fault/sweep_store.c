@@ -103,8 +103,7 @@ static int run_open(struct run *r, struct store_open_report *rep)
 	for (unsigned i = 0; i < PARTS && !err; i++) {
 		struct plog_config pc = plog_config_make(i);
 
-		err = store_plog(r->store, "orders", TOPIC_ID, i, &pc, true, r->now_ms,
-				 &r->plogs[i]);
+		err = store_plog(r->store, "orders", TOPIC_ID, i, &pc, true, &r->plogs[i]);
 		r->waiting[i] = -1;
 	}
 	return err;
@@ -144,10 +143,10 @@ static void run_pump(struct run *r)
 {
 	struct disk_req *req;
 
-	store_kick(r->store, r->now_ms);
+	store_kick(r->store);
 	run_events(r);
 	while ((req = disk_reap(r->disk))) {
-		store_on_disk(r->store, req, r->now_ms);
+		store_on_disk(r->store, req);
 		run_events(r);
 	}
 }
@@ -290,7 +289,7 @@ static bool scenario(struct run *r)
 		if (r->failed)
 			return false;
 		if (life == 0) {
-			int err = store_close(r->store, r->now_ms);
+			int err = store_close(r->store);
 
 			r->store = NULL;
 			if (err)
@@ -545,7 +544,7 @@ static void recover_and_check(struct run *r, bool power_loss, uint64_t seed, uin
 	for (unsigned i = 0; i < 12; i++)
 		step(r);
 	assert_false(r->failed);
-	assert_int_equal(store_close(r->store, r->now_ms), 0);
+	assert_int_equal(store_close(r->store), 0);
 	for (unsigned i = 0; i < PARTS; i++)
 		r->model[i].acked = r->model[i].appended;
 	assert_int_equal(run_open(r, &rep), 0);

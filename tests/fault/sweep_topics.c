@@ -100,7 +100,7 @@ static int run_open(struct run *r)
 		r->store = NULL;
 		return err;
 	}
-	err = metalog_open(r->store, NOW_MS, on_applied, r, &r->meta, sentence);
+	err = metalog_open(r->store, on_applied, r, &r->meta, sentence);
 	if (err)
 		r->meta = NULL;
 	if (!err)
@@ -120,7 +120,7 @@ static void run_events(struct run *r)
 		if (e.kind != STORE_SYNCED || r->failed)
 			continue;
 		if (e.token & METALOG_TOKEN) {
-			metalog_on_synced(r->meta, e.token, NOW_MS);
+			metalog_on_synced(r->meta, e.token);
 		} else {
 			struct topic *t = &r->topics[e.token >> 1];
 
@@ -137,10 +137,10 @@ static void run_pump(struct run *r)
 
 	for (unsigned i = 0; i < 4 && !r->failed; i++) {
 		r->mono_ms += 400;
-		store_kick(r->store, NOW_MS);
+		store_kick(r->store);
 		run_events(r);
 		while ((req = disk_reap(r->disk))) {
-			store_on_disk(r->store, req, NOW_MS);
+			store_on_disk(r->store, req);
 			run_events(r);
 		}
 		if (!r->failed)
@@ -229,7 +229,7 @@ static void fill(struct run *r, unsigned k, uint32_t partition, unsigned cnt)
 	struct plog *p;
 
 	topic_id(k, id);
-	if (r->failed || store_plog(r->store, t->name, id, partition, &LOG, true, NOW_MS, &p)) {
+	if (r->failed || store_plog(r->store, t->name, id, partition, &LOG, true, &p)) {
 		r->failed = true;
 		return;
 	}
@@ -264,7 +264,7 @@ static bool run_close(struct run *r)
 		return false;
 	metalog_free(r->meta);
 	r->meta = NULL;
-	err = store_close(r->store, NOW_MS);
+	err = store_close(r->store);
 	r->store = NULL;
 	return !err;
 }
@@ -396,7 +396,7 @@ static void check_topic(struct run *r, unsigned k, bool power_loss)
 		}
 		return;
 	}
-	assert_int_equal(store_plog(r->store, t->name, id, 0, &LOG, true, NOW_MS, &p), 0);
+	assert_int_equal(store_plog(r->store, t->name, id, 0, &LOG, true, &p), 0);
 	/* One more may have been under way. */
 	assert_true(p->next_offset >= (power_loss ? t->acked : t->appended));
 	assert_true(p->next_offset <= t->appended + 1);

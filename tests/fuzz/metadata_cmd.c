@@ -87,7 +87,6 @@ static void check_group(const struct metadata *md, uint32_t idx)
 	struct group_config c;
 
 	CHECK(metadata_find_group(md, g->name) == g);
-	CHECK(metadata_group_after(md, g->name) == idx + 1);
 	CHECK(!group_name_check(g->name) && g->mode <= 07777);
 	group_config_merge(&g->own, &c);
 	CHECK(!c.max_deliveries || !group_config_dlq(&c, g->name, dlq, sentence));

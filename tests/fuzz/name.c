@@ -16,27 +16,11 @@ static bool is_topic(const char *name)
 		       len;
 }
 
-static void check_split(const char *name)
-{
-	char topic[TOPIC_NAME_MAX + 1], other[TOPIC_NAME_MAX + 1], again[TOPIC_DIR_MAX + 32];
-	uint32_t partition = UINT32_MAX, other_partition = UINT32_MAX;
-	int err = name_split_partition(name, topic, &partition);
-
-	CHECK(!err || err == -EINVAL);
-	if (err)
-		return;
-	CHECK(is_topic(topic) && partition < PARTITION_CNT_MAX);
-	snprintf(again, sizeof(again), "%s-%u", topic, partition);
-	CHECK(!strcmp(again, name));
-	CHECK(texts_get_dir(name, other, &other_partition));
-	CHECK(!strcmp(other, topic) && other_partition == partition);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	char *name = fuzz_string(data, len), *text = fuzz_copy(data, len);
 	char *dash = strchr(name, '-');
-	char topic[TOPIC_NAME_MAX + 1];
+	char topic[TOPIC_NAME_MAX + 1], again[TOPIC_DIR_MAX + 32];
 	const char *const names[] = { "retention.ms", "orders", dash ? dash + 1 : "", name };
 	const char *nearest = name_nearest(name, names, ARRAY_CNT(names));
 	uint32_t partition = UINT32_MAX;
@@ -45,9 +29,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	CHECK(!err == is_topic(name));
 	CHECK(!err || err == (strlen(name) > TOPIC_NAME_MAX ? -ENAMETOOLONG : -EINVAL));
-	check_split(name);
-	if (texts_get_dir(name, topic, &partition))
+	if (texts_get_dir(name, topic, &partition)) {
 		CHECK(strlen(topic) <= TOPIC_NAME_MAX && partition < PARTITION_CNT_MAX);
+		snprintf(again, sizeof(again), "%s-%u", topic, partition);
+		CHECK(!strcmp(again, name));
+	}
 	CHECK(texts_get_id(text, len, id) || len == TEXTS_ID_LEN);
 	/* A name is nearest to itself, and clashes with itself. */
 	CHECK(!*name || strlen(name) > NAME_NEAREST_MAX || (nearest && strlen(nearest)));

@@ -88,11 +88,11 @@ static void serve(struct golden *g, uint64_t token)
 		struct disk_req *req;
 		struct store_event e;
 
-		store_kick(g->store, g->now_ms);
+		store_kick(g->store);
 		if (poll(&p, 1, waiting ? 10 : 0) > 0)
 			io_disk_ack(g->disk);
 		while ((req = disk_reap(g->disk)))
-			store_on_disk(g->store, req, g->now_ms);
+			store_on_disk(g->store, req);
 		for (store_next_event(g->store, &e); e.kind != STORE_NONE;
 		     store_next_event(g->store, &e)) {
 			if (e.kind == STORE_FAILED)
@@ -100,7 +100,7 @@ static void serve(struct golden *g, uint64_t token)
 			if (e.kind == STORE_SYNCED && e.token == token)
 				waiting = false;
 			if (e.kind == STORE_SYNCED && e.token & METALOG_TOKEN)
-				metalog_on_synced(g->metalog, e.token, g->now_ms);
+				metalog_on_synced(g->metalog, e.token);
 		}
 	} while (waiting);
 }
@@ -151,7 +151,7 @@ static struct plog *make_topic(struct golden *g, const char *name)
 	cmd->gid = 100;
 	cmd->mode = 0755;
 	propose(g, cmd);
-	MUST(store_plog(g->store, name, cmd->topic_id, 0, &config, true, g->now_ms, &p));
+	MUST(store_plog(g->store, name, cmd->topic_id, 0, &config, true, &p));
 	p->leader_epoch = 3;
 	free(cmd);
 	return p;
@@ -222,7 +222,7 @@ static void open_store(struct golden *g, const char *dir)
 	g->now_ms = NOW_MS;
 	MUST(store_open(g->disk, &sc, g->now_ms, &g->store, &rep));
 	make_ring(g);
-	MUST(metalog_open(g->store, g->now_ms, on_applied, NULL, &g->metalog, sentence));
+	MUST(metalog_open(g->store, on_applied, NULL, &g->metalog, sentence));
 }
 
 static void register_broker(struct golden *g)
@@ -305,7 +305,7 @@ static void make_clean(const char *dir)
 	open_store(&g, dir);
 	fill(&g);
 	metalog_free(g.metalog);
-	MUST(store_close(g.store, g.now_ms));
+	MUST(store_close(g.store));
 	io_disk_free(g.disk);
 }
 
@@ -458,7 +458,7 @@ static void make_cleaned(const char *dir, bool stopped)
 	if (stopped)
 		store_free(g.store);
 	else
-		MUST(store_close(g.store, g.now_ms));
+		MUST(store_close(g.store));
 	io_disk_free(g.disk);
 	if (stopped) {
 		copy_file(dir, "data", "data.1", true);

@@ -75,7 +75,7 @@ static inline struct store_open_report open_ok(struct fixture *f)
 
 static inline void close_ok(struct fixture *f)
 {
-	assert_int_equal(store_close(f->s, NOW), 0);
+	assert_int_equal(store_close(f->s), 0);
 	f->s = NULL;
 }
 
@@ -84,7 +84,7 @@ static inline struct plog *plog_ok(struct fixture *f, uint32_t partition,
 {
 	struct plog *p;
 
-	assert_int_equal(store_plog(f->s, "orders", ID, partition, c, true, NOW, &p), 0);
+	assert_int_equal(store_plog(f->s, "orders", ID, partition, c, true, &p), 0);
 	return p;
 }
 
@@ -111,9 +111,9 @@ static inline void pump(struct fixture *f)
 {
 	struct disk_req *req;
 
-	store_kick(f->s, NOW);
+	store_kick(f->s);
 	while ((req = disk_reap(f->d)))
-		store_on_disk(f->s, req, NOW);
+		store_on_disk(f->s, req);
 	events(f);
 }
 

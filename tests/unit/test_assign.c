@@ -737,21 +737,6 @@ static void test_bounds(void **state)
 	assert_int_equal(owner, ASSIGN_NONE);
 }
 
-static void test_names(void **state)
-{
-	enum assign_strategy strategy = ASSIGN_STICKY;
-
-	for (int i = ASSIGN_RANGE; i <= ASSIGN_COOPERATIVE_STICKY; i++) {
-		assert_int_equal(assign_strategy_find(assign_strategy_name((enum assign_strategy)i),
-						      &strategy),
-				 0);
-		assert_int_equal(strategy, i);
-	}
-	assert_string_equal(assign_strategy_name(ASSIGN_COOPERATIVE_STICKY), "cooperative-sticky");
-	assert_int_equal(assign_strategy_find("Range", &strategy), -EINVAL);
-	assert_int_equal(strategy, ASSIGN_COOPERATIVE_STICKY);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -775,7 +760,6 @@ int main(void)
 		cmocka_unit_test(test_sticky_conflicting_generations),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,23 +102,6 @@ static void test_refusals_of_the_kernel_add_up(void **state)
 	assert_int_equal(config.io_refuse, 0);
 }
 
-static void test_what_is_printed_is_taken_back(void **state)
-{
-	struct config again;
-	struct buf b;
-
-	buf_init(&b);
-	assert_int_equal(set("io.refuse=io_uring"), 0);
-	assert_int_equal(set("log.retention.hours=5"), 0);
-	assert_int_equal(set("log.message.timestamp.type=LogAppendTime"), 0);
-	config_print(&config, &b);
-	config_init(&again);
-	assert_int_equal(config_parse(&again, (char *)b.data, b.len, sentence), 0);
-	again.set = config.set;
-	assert_memory_equal(&again, &config, sizeof(config));
-	buf_fini(&b);
-}
-
 static void test_a_file_is_read_and_its_name_told(void **state)
 {
 	char path[] = "/tmp/topicfs-config-XXXXXX", expected[SENTENCE_MAX];
@@ -171,7 +154,6 @@ int main(void)
 		cmocka_unit_test_setup(test_milliseconds_count_before_minutes_before_hours, init),
 		cmocka_unit_test_setup(test_refusals_name_the_nearest, init),
 		cmocka_unit_test_setup(test_refusals_of_the_kernel_add_up, init),
-		cmocka_unit_test_setup(test_what_is_printed_is_taken_back, init),
 		cmocka_unit_test_setup(test_a_file_is_read_and_its_name_told, init),
 		cmocka_unit_test_setup(test_broker_names_of_topic_settings_exist, init),
 	};

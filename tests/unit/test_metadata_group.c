@@ -65,9 +65,6 @@ static void test_groups_are_found_by_name_and_id_and_in_order(void **state)
 	assert_string_equal(metadata_group_at(md, 0)->name, "a");
 	assert_string_equal(metadata_group_at(md, 2)->name, "grün weiß");
 	assert_null(metadata_group_at(md, 3));
-	assert_int_equal(metadata_group_after(md, "a"), 1);
-	assert_int_equal(metadata_group_after(md, "aa"), 1);
-	assert_int_equal(metadata_group_after(md, ""), 0);
 	g = metadata_find_group(md, "grün weiß");
 	assert_non_null(g);
 	assert_int_equal(g->uid, 1000);

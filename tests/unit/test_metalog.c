@@ -41,7 +41,7 @@ static void open_ok(struct fixture *f)
 	char sentence[SENTENCE_MAX];
 
 	assert_int_equal(store_open(f->d, &config, NOW, &f->s, &rep), 0);
-	assert_int_equal(metalog_open(f->s, NOW, on_applied, f, &f->m, sentence), 0);
+	assert_int_equal(metalog_open(f->s, on_applied, f, &f->m, sentence), 0);
 }
 
 static int set_up(void **state)
@@ -72,15 +72,15 @@ static void pump(struct fixture *f)
 	struct disk_req *req;
 	struct store_event e;
 
-	store_kick(f->s, NOW);
+	store_kick(f->s);
 	while ((req = disk_reap(f->d)))
-		store_on_disk(f->s, req, NOW);
+		store_on_disk(f->s, req);
 	for (store_next_event(f->s, &e); e.kind != STORE_NONE; store_next_event(f->s, &e)) {
 		if (e.kind == STORE_START_RAISED)
 			continue;
 		assert_int_equal(e.kind, STORE_SYNCED);
 		assert_true(e.token & METALOG_TOKEN);
-		metalog_on_synced(f->m, e.token, NOW);
+		metalog_on_synced(f->m, e.token);
 	}
 }
 
@@ -93,7 +93,7 @@ static void pump_all(struct fixture *f)
 	for (unsigned i = 0; i < 4; i++) {
 		store_tick(f->s, NOW, f->mono_ms += 1000);
 		while ((req = disk_reap(f->d)))
-			store_on_disk(f->s, req, NOW);
+			store_on_disk(f->s, req);
 		pump(f);
 	}
 }
@@ -201,7 +201,7 @@ static void begin_log_at(struct fixture *f, uint64_t index)
 
 		store_tick(f->s, NOW + i * 1000, i * 1000);
 		while ((req = disk_reap(f->d)))
-			store_on_disk(f->s, req, NOW);
+			store_on_disk(f->s, req);
 		do
 			store_next_event(f->s, &e);
 		while (e.kind != STORE_NONE);
@@ -243,9 +243,9 @@ static void test_a_damaged_snapshot_that_nothing_makes_up_for_is_named(void **st
 	begin_log_at(f, index);
 	metalog_free(f->m);
 	f->m = NULL;
-	assert_int_equal(store_close(f->s, NOW), 0);
+	assert_int_equal(store_close(f->s), 0);
 	assert_int_equal(store_open(f->d, &config, NOW, &f->s, &rep), 0);
-	assert_int_equal(metalog_open(f->s, NOW, on_applied, f, &f->m, sentence), -EIO);
+	assert_int_equal(metalog_open(f->s, on_applied, f, &f->m, sentence), -EIO);
 	assert_non_null(strstr(sentence, "-0000000001.checkpoint is damaged"));
 	f->m = NULL;
 }

@@ -1,4 +1,4 @@
-/* Kafka's topic names, directories of partitions, and slips of the keyboard. */
+/* Kafka's topic names, and slips of the keyboard. */
 #include "daemon/base/name.h"
 
 #include <errno.h>
@@ -112,67 +112,6 @@ static void test_collisions(void **state)
 	assert_false(topic_name_collides("a.b", "A.b"));
 }
 
-static void test_partition_directories(void **state)
-{
-	static const struct {
-		const char *name, *topic;
-		uint32_t partition;
-	} good[] = {
-		{ "orders-0", "orders", 0 }, { "a-b-17", "a-b", 17 }, { "a--1", "a-", 1 },
-		{ "x-65535", "x", 65535 },   { "0-0", "0", 0 },	      { "--1", "-", 1 },
-	};
-	static const char *const bad[] = {
-		"",
-		"orders",
-		"orders-",
-		"-0",
-		"orders-00",
-		"orders-01",
-		"a-1x",
-		"a- 1",
-		"a-+1",
-		"a-65536",
-		"a-4294967296",
-		"a-0x1",
-		"..-0",
-		".-0",
-		"a/b-0",
-		"a-1.deleted",
-		"a-99999999999999999999",
-		"a b-0",
-	};
-	char topic[TOPIC_NAME_MAX + 1];
-	uint32_t partition;
-
-	for (size_t i = 0; i < ARRAY_CNT(good); i++) {
-		assert_int_equal(name_split_partition(good[i].name, topic, &partition), 0);
-		assert_string_equal(topic, good[i].topic);
-		assert_int_equal(partition, good[i].partition);
-	}
-	for (size_t i = 0; i < ARRAY_CNT(bad); i++) {
-		strcpy(topic, "kept");
-		partition = 99;
-		if (name_split_partition(bad[i], topic, &partition) != -EINVAL)
-			fail_msg("\"%s\" is taken", bad[i]);
-		assert_string_equal(topic, "kept");
-		assert_int_equal(partition, 99);
-	}
-}
-
-static void test_longest_partition_directory(void **state)
-{
-	char name[TOPIC_NAME_MAX + 8], topic[TOPIC_NAME_MAX + 1];
-	uint32_t partition;
-
-	memset(name, 'x', TOPIC_NAME_MAX);
-	strcpy(name + TOPIC_NAME_MAX, "-65535");
-	assert_int_equal(name_split_partition(name, topic, &partition), 0);
-	assert_int_equal(strlen(topic), TOPIC_NAME_MAX);
-	memset(name, 'x', TOPIC_NAME_MAX + 1);
-	strcpy(name + TOPIC_NAME_MAX + 1, "-1");
-	assert_int_equal(name_split_partition(name, topic, &partition), -EINVAL);
-}
-
 static void test_nearest(void **state)
 {
 	static const char *const names[] = {
@@ -227,8 +166,6 @@ int main(void)
 		cmocka_unit_test(test_a_topic_name_within_a_text),
 		cmocka_unit_test(test_group_names),
 		cmocka_unit_test(test_collisions),
-		cmocka_unit_test(test_partition_directories),
-		cmocka_unit_test(test_longest_partition_directory),
 		cmocka_unit_test(test_nearest),
 	};
 

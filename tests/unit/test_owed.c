@@ -231,7 +231,7 @@ static void test_no_line_is_owed_behind_a_draft_that_is_under_way(void **state)
 
 	append_late(f, p, "line 1\n");
 	assert_int_equal(store_fsync(f->s, p, NOW, 1), -EINPROGRESS);
-	store_kick(f->s, NOW);
+	store_kick(f->s);
 	assert_int_equal(meta_len(f), len);
 	append_late(f, p, "line 2\n");
 	assert_int_equal(meta_len(f), len + FORMAT_BATCH_LEN);

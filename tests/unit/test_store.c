@@ -72,7 +72,7 @@ static void test_a_head_of_a_newer_version_stops_nobody(void **state)
 	simdisk_flip(f->sim, "orders-0/00000000000000000000.meta", 4, 8);
 	open_ok(f);
 	assert_int_equal(plog_ok(f, 1, &PLOG)->next_offset, 2);
-	assert_int_equal(store_plog(f->s, "orders", ID, 0, &PLOG, true, NOW, &p), -EIO);
+	assert_int_equal(store_plog(f->s, "orders", ID, 0, &PLOG, true, &p), -EIO);
 	store_free(f->s);
 	f->s = NULL;
 }
@@ -201,7 +201,7 @@ static void test_nobody_is_answered_before_the_write(void **state)
 	pump(f);
 	assert_int_equal(append(f, p, "second\n"), 0);
 	assert_int_equal(store_fsync(f->s, p, NOW, 2), -EINPROGRESS);
-	store_kick(f->s, NOW);
+	store_kick(f->s);
 	events(f);
 	assert_int_equal(f->synced, 1);
 	assert_int_equal(store_fsync(f->s, p, NOW, 3), -EINPROGRESS);
@@ -392,10 +392,10 @@ static void raise_and_lose_power(struct fixture *f, uint64_t seed)
 			f->synced = 0;
 			assert_int_equal(append(f, p, "line\n"), 0);
 			assert_int_equal(store_fsync(f->s, p, NOW, 2), -EINPROGRESS);
-			store_kick(f->s, NOW);
+			store_kick(f->s);
 		}
 		if (req)
-			store_on_disk(f->s, req, NOW);
+			store_on_disk(f->s, req);
 		events(f);
 	}
 	assert_true(f->raised > 0);
@@ -467,7 +467,7 @@ static void test_a_checkpoint_takes_nothing_from_the_ring_that_is_not_synced(voi
 /* All descriptors are taken when q's first segment is made: p is synced, and its are closed. */
 static void relieve(struct fixture *f, struct plog *p, struct plog *q)
 {
-	store_kick(f->s, NOW);
+	store_kick(f->s);
 	/* Four names of an earlier attempt are removed before. */
 	simdisk_fail(f->sim, 5, 1, -EMFILE);
 	assert_int_equal(append(f, q, "line\n"), 0);

@@ -67,7 +67,7 @@ static void test_a_partition_that_waits_for_its_sync_is_deleted(void **state)
 		assert_int_equal(append(f, p, "line\n"), 0);
 		assert_int_equal(store_fsync(f->s, p, NOW, i), -EINPROGRESS);
 	}
-	store_kick(f->s, NOW);
+	store_kick(f->s);
 	for (uint32_t i = 0; i < 2; i++)
 		assert_int_equal(store_delete(f->s, "orders", ID, i), 0);
 	f->d->ops = ops;
@@ -114,7 +114,7 @@ static void test_partitions_of_a_long_name_are_deleted_one_by_one(void **state)
 	topic[249] = '\0';
 	open_ok(f);
 	for (uint32_t i = 0; i < 11; i++) {
-		assert_int_equal(store_plog(f->s, topic, ID, i, &PLOG, true, NOW, &p), 0);
+		assert_int_equal(store_plog(f->s, topic, ID, i, &PLOG, true, &p), 0);
 		assert_int_equal(append(f, p, "line\n"), 0);
 	}
 	for (uint32_t i = 0; i < 11; i++)
@@ -197,7 +197,7 @@ static bool stop_and_lose_power(struct fixture *f, uint64_t nth, int err_told)
 	}
 	assert_int_equal(f->synced, 3);
 	simdisk_fail(f->sim, nth, 1, err_told);
-	err = store_close(f->s, NOW);
+	err = store_close(f->s);
 	f->s = NULL;
 	failed = simdisk_failed_cnt(f->sim);
 	simdisk_fail(f->sim, 0, 0, 0);
@@ -294,7 +294,7 @@ static void test_a_log_without_its_segments_is_damage(void **state)
 	close_ok(f);
 	remove_segments(f, "00000000000000000000");
 	open_ok(f);
-	assert_int_equal(store_plog(f->s, "orders", ID, 0, &c, true, NOW, &p), -EIO);
+	assert_int_equal(store_plog(f->s, "orders", ID, 0, &c, true, &p), -EIO);
 	assert_int_equal(p->next_offset, 2);
 	for (unsigned i = 0; i < 2; i++) {
 		assert_int_equal(plog_batch(p, 0, &b), -EIO);
@@ -555,8 +555,8 @@ static void test_a_directory_of_another_topic_is_not_served(void **state)
 	assert_int_equal(append(f, p, "line\n"), 0);
 	close_ok(f);
 	open_ok(f);
-	assert_int_equal(store_plog(f->s, "orders", OTHER_ID, 0, &PLOG, true, NOW, &p), -ESTALE);
-	assert_int_equal(store_plog(f->s, "nothing", ID, 0, &PLOG, false, NOW, &p), -ENOENT);
+	assert_int_equal(store_plog(f->s, "orders", OTHER_ID, 0, &PLOG, true, &p), -ESTALE);
+	assert_int_equal(store_plog(f->s, "nothing", ID, 0, &PLOG, false, &p), -ENOENT);
 	assert_int_equal(plog_ok(f, 0, &PLOG)->next_offset, 1);
 }
 

@@ -55,7 +55,7 @@ static void die(struct fixture *f)
 
 static void stop(struct fixture *f)
 {
-	assert_int_equal(store_close(f->s, NOW), 0);
+	assert_int_equal(store_close(f->s), 0);
 	io_disk_free(f->d);
 }
 
@@ -65,7 +65,7 @@ static void append(struct fixture *f, const char *topic, const uint8_t id[16])
 	struct plog_appended a;
 	struct plog *p;
 
-	assert_int_equal(store_plog(f->s, topic, id, 0, &PLOG, true, NOW, &p), 0);
+	assert_int_equal(store_plog(f->s, topic, id, 0, &PLOG, true, &p), 0);
 	assert_int_equal(store_append_lines(f->s, p, NOW, &iov, 1, 5, 1, false, &a), 0);
 }
 
@@ -87,19 +87,19 @@ static void make_topic(struct fixture *f)
 	struct metalog *m;
 
 	snprintf(cmd.name, sizeof(cmd.name), "made");
-	assert_int_equal(metalog_open(f->s, NOW, on_applied, f, &m, sentence), 0);
+	assert_int_equal(metalog_open(f->s, on_applied, f, &m, sentence), 0);
 	assert_int_equal(disk_random(f->d, cmd.topic_id, 16), 0);
 	assert_int_equal(metalog_propose(m, &cmd, NOW, 1, sentence), -EINPROGRESS);
 	while (!metalog_is_idle(m)) {
 		struct disk_req *req;
 
-		store_kick(f->s, NOW);
+		store_kick(f->s);
 		assert_int_equal(poll(&pfd, 1, 10000), 1);
 		io_disk_ack(f->d);
 		while ((req = disk_reap(f->d)))
-			store_on_disk(f->s, req, NOW);
+			store_on_disk(f->s, req);
 		for (store_next_event(f->s, &e); e.kind == STORE_SYNCED; store_next_event(f->s, &e))
-			metalog_on_synced(m, e.token, NOW);
+			metalog_on_synced(m, e.token);
 	}
 	metalog_free(m);
 }
