@@ -267,7 +267,7 @@ int store_mend_partition_id(struct store *s, const char *dir, const uint8_t id[1
 	char path[SEGMENT_PATH_MAX];
 	uint8_t got[16];
 	struct buf b;
-	bool same;
+	bool same, is_unread;
 	int err;
 
 	partition_id_path(dir, path);
@@ -276,15 +276,18 @@ int store_mend_partition_id(struct store *s, const char *dir, const uint8_t id[1
 	same = !err && !texts_get_partition((const char *)b.data, b.len, got) &&
 	       !memcmp(got, id, 16);
 	buf_fini(&b);
-	if (same || (err && !store_is_missing(err)))
+	if (same || (err && err != -EIO && !store_is_missing(err)))
 		return err;
+	is_unread = err == -EIO;
 	LOG_AT(LOG_WARN, path, 0, "%s: written anew from the id of the topic",
-	       err ? "missing" : "damaged at position 0");
+	       is_unread ? "the device does not give it"
+	       : err	 ? "missing"
+			 : "damaged at position 0");
 	if (!store_put_partition_id(s, dir, id))
 		return 0;
 	/* Without it the heads of segments tell; a full disk must not keep the log from readers. */
 	err = disk_unlink(s->disk, path);
-	return err == -ENOENT || err == -EISDIR ? 0 : err;
+	return is_unread || err == -ENOENT || err == -EISDIR ? 0 : err;
 }
 
 static int first_meta(void *ctx, const char *name)
@@ -335,7 +338,8 @@ int store_get_partition_id(struct store *s, const char *dir, uint8_t ret[16])
 	buf_init(&b);
 	partition_id_path(dir, path);
 	err = store_read_file(s, path, &b);
-	if (store_is_missing(err) || err == -ENOTDIR ||
+	/* What the device does not give is damage as any other. */
+	if (store_is_missing(err) || err == -ENOTDIR || err == -EIO ||
 	    (!err && texts_get_partition((const char *)b.data, b.len, ret)))
 		err = -ENOENT;
 	buf_fini(&b);

@@ -622,6 +622,32 @@ static void test_an_unused_partition_is_read_without_room(void **state)
 	assert_int_equal(disk_stat(f->d, "orders-98", &st), 0);
 }
 
+static const struct disk_ops *whole_ops;
+
+static int open_but_no_id(struct disk *d, const char *path, unsigned flags, int *ret_fd)
+{
+	return strstr(path, "partition.metadata") ? -EIO : whole_ops->open(d, path, flags, ret_fd);
+}
+
+/* The heads of segments tell whose it is. */
+static void test_an_id_that_the_device_does_not_give_keeps_no_log(void **state)
+{
+	struct fixture *f = *state;
+	struct disk_ops ops;
+
+	whole_ops = f->d->ops;
+	ops = *whole_ops;
+	ops.open = open_but_no_id;
+	open_ok(f);
+	assert_int_equal(append(f, plog_ok(f, 0, &PLOG), "line\n"), 0);
+	close_ok(f);
+	f->d->ops = &ops;
+	open_ok(f);
+	assert_int_equal(plog_ok(f, 0, &PLOG)->next_offset, 1);
+	close_ok(f);
+	f->d->ops = whole_ops;
+}
+
 static void test_a_description_waits_for_room(void **state)
 {
 	static const int errs[] = { -ENOSPC, -EMFILE };
@@ -758,6 +784,7 @@ int main(void)
 		CASE(test_a_directory_of_another_topic_is_not_served),
 		CASE(test_single_lines_are_described_in_time),
 		CASE(test_an_unused_partition_is_read_without_room),
+		CASE(test_an_id_that_the_device_does_not_give_keeps_no_log),
 		CASE(test_a_description_waits_for_room),
 		CASE(test_a_sync_waits_for_room),
 		CASE(test_a_checkpoint_is_as_long_as_its_slots),
