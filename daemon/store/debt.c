@@ -3,9 +3,12 @@
 #include "daemon/base/buf.h"
 #include "daemon/base/hash.h"
 
+#include <assert.h>
 #include <errno.h>
 
 #define COPY_LEN (DEBT_SLOT_LEN / 2)
+
+static_assert(DEBT_SLOT_CNT % DEBT_RUN == 0, "slots are looked at in whole runs");
 
 bool debt_is_blank(const void *copy)
 {
@@ -14,6 +17,13 @@ bool debt_is_blank(const void *copy)
 	for (size_t i = 0; i < COPY_LEN; i += sizeof(all))
 		all |= le64_load((const uint8_t *)copy + i);
 	return !all;
+}
+
+bool debt_run_is_blank(const void *slots)
+{
+	static const uint8_t zeros[DEBT_RUN * DEBT_SLOT_LEN];
+
+	return !memcmp(slots, zeros, sizeof(zeros));
 }
 
 static bool copy_decode(const uint8_t *p, struct debt *ret)

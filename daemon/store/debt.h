@@ -24,6 +24,8 @@
 #include <stdint.h>
 
 #define DEBT_SLOT_LEN 256U
+/* So many slots are looked at at once: a page. */
+#define DEBT_RUN 16U
 #define DEBT_FILE_LEN (DEBT_SLOT_CNT * DEBT_SLOT_LEN)
 
 struct debt {
@@ -56,6 +58,8 @@ void debt_give_back(struct debt_table *t, int idx);
 void debt_store(struct debt_table *t, int idx, struct debt *d);
 /* Whether a copy, half a slot, was never stored, as most of the thousands that a start looks at. */
 bool debt_is_blank(const void *copy);
+/* Whether none of DEBT_RUN slots was ever stored. */
+bool debt_run_is_blank(const void *slots);
 /* Copies that do not hold become zeros: a torn one vouches for nothing, and is no fault later.
  * Returns whether there was one. */
 bool debt_clear_torn(void *slot);

@@ -200,6 +200,10 @@ static int keep_debts(struct store *s)
 		struct part *part;
 		int err;
 
+		if (i % (int)DEBT_RUN == 0 && debt_run_is_blank(slot)) {
+			i += (int)DEBT_RUN - 1;
+			continue;
+		}
 		/* A process that was killed may have torn one; a clean stop leaves none. */
 		if (debt_clear_torn(slot) && s->clean_start)
 			LOG_AT(LOG_WARN, "debts", 0,
