@@ -73,7 +73,7 @@ int coord_append(struct coordinator *c, struct coord_group *g, struct record *re
 	r = store_append_internal(c->b->store, log, c->b->now_ms, recs, cnt, &done);
 	c->b->disk->nowait = nowait;
 	if (!r && c->b->fs)
-		fs_wake(c->b->fs, g->home);
+		fs_wake_later(c->b->fs, g->home);
 	return r;
 }
 

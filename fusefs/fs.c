@@ -170,6 +170,13 @@ static void wake_later(struct fs *fs, struct list *waiting)
 	}
 }
 
+void fs_wake_later(struct fs *fs, struct be_partition *part)
+{
+	wake_later(fs, &part->waiting);
+	wake_later(fs, &part->topic->waiting);
+	member_wake_feeds(fs, part, false);
+}
+
 void fs_on_member(struct fs *fs, void *owner)
 {
 	struct handle *h = owner;

@@ -310,6 +310,9 @@ void unpark(struct fs *fs, struct parked *p);
  * do so in the next fs_step(), since their reads ask the groups' coordinator, who may be the
  * caller. */
 void fs_wake(struct fs *fs, struct be_partition *part);
+/* The same, of which nothing happens before the next fs_step(): for who may be in the middle of a
+ * read, whose bytes and descriptors another read must not touch. */
+void fs_wake_later(struct fs *fs, struct be_partition *part);
 void fs_wake_list(struct fs *fs, struct list *waiting);
 /* Goes on with what gave way to others. False: there is nothing of that kind. */
 bool fs_step(struct fs *fs);
