@@ -252,7 +252,7 @@ int metalog_propose(struct metalog *m, const struct metadata_cmd *cmd, int64_t n
 	rec.value_len = (uint32_t)p->cmd.len;
 	/* Past the reserve: what is deleted and configured must be possible on a full disk. */
 	if (!r)
-		r = plog_append_records(m->log, now_ms, &rec, 1, NULL, &done);
+		r = store_append_internal(m->store, m->log, now_ms, &rec, 1, &done);
 	if (r) {
 		snprintf(sentence, SENTENCE_MAX, "the metadata log in %s cannot be written: %s",
 			 m->log->dir, log_errno_name(r));

@@ -138,6 +138,34 @@ static void lose_power(struct fixture *f)
 	open_ok(f);
 }
 
+static const struct disk_ops *real_ops;
+
+static int open_without_room(struct disk *d, const char *path, unsigned flags, int *ret_fd)
+{
+	bool is_id = (flags & DISK_CREATE) && strstr(path, "/partition.metadata");
+
+	return is_id ? -ENOSPC : real_ops->open(d, path, flags, ret_fd);
+}
+
+/* Its first start finds no room for all of the log's directory, and some a moment later. */
+static int set_up_late_room(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct disk_ops ops;
+
+	assert_non_null(f);
+	f->sim = simdisk_new(7);
+	f->d = simdisk_disk(f->sim);
+	real_ops = f->d->ops;
+	ops = *real_ops;
+	ops.open = open_without_room;
+	f->d->ops = &ops;
+	open_ok(f);
+	f->d->ops = real_ops;
+	*state = f;
+	return 0;
+}
+
 static void test_a_change_is_answered_when_it_is_stable(void **state)
 {
 	struct fixture *f = *state;
@@ -227,6 +255,24 @@ static void test_an_older_snapshot_makes_up_for_a_damaged_one(void **state)
 	assert_true(is_there(f, "a"));
 	assert_true(is_there(f, "b"));
 	assert_true(is_there(f, "c"));
+}
+
+/* The checkpoint knows where it begins, whatever its directory lacked at first. */
+static void test_a_log_that_found_room_later_begins_where_it_was_cut(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t index;
+
+	assert_int_equal(propose(f, "a", 1), -EINPROGRESS);
+	pump(f);
+	index = put_snapshot(f, false);
+	assert_int_equal(propose(f, "b", 2), -EINPROGRESS);
+	pump(f);
+	begin_log_at(f, index);
+	lose_power(f);
+	assert_int_equal(store_plog_opened(f->s, metalog_topic_id, 0)->start_offset, index);
+	assert_true(is_there(f, "a"));
+	assert_true(is_there(f, "b"));
 }
 
 static void test_a_damaged_snapshot_that_nothing_makes_up_for_is_named(void **state)
@@ -327,6 +373,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_a_change_is_answered_when_it_is_stable, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_a_log_that_found_room_later_begins_where_it_was_cut, set_up_late_room,
+			tear_down),
 		cmocka_unit_test_setup_teardown(test_what_was_answered_survives_a_power_loss,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_an_older_snapshot_makes_up_for_a_damaged_one,
