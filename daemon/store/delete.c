@@ -85,7 +85,10 @@ int store_delete(struct store *s, const char *topic, const uint8_t topic_id[16],
 	if (snprintf(dir, sizeof(dir), "%s-%u", topic, partition) >= (int)sizeof(dir))
 		return -ENAMETOOLONG;
 	err = store_get_partition_id(s, dir, id);
-	if (err == -ENOENT)
+	/* One that is open was looked at then; a full disk may have kept it from being told. */
+	if (err == -ENOENT && part && part->plog)
+		err = dir_rename_gone(s, dir, topic_id, partition);
+	else if (err == -ENOENT)
 		err = 0;
 	else if (!err && !memcmp(id, topic_id, 16))
 		err = dir_rename_gone(s, dir, topic_id, partition);

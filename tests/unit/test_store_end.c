@@ -580,48 +580,6 @@ static void test_single_lines_are_described_in_time(void **state)
 
 /* What a line's slot vouches for needs no description at once: a full disk is waited for, without
  * a thought in between. */
-/* Nobody has used it yet, so there is nothing to be read: that needs no directory. */
-static void test_an_unused_partition_is_read_without_room(void **state)
-{
-	struct fixture *f = *state;
-	struct disk_stat st;
-	struct plog *p;
-
-	f->config.reserve_bytes = 0;
-	open_ok(f);
-	tick(f, 1);
-	assert_int_equal(append(f, plog_ok(f, 0, &PLOG), "line\n"), 0);
-	pump(f);
-	simdisk_fill_after(f->sim, 0, true);
-	for (unsigned life = 0; life < 2; life++) {
-		for (uint32_t i = 1; i < 100; i++) {
-			p = plog_ok(f, i, &PLOG);
-			assert_int_equal(p->start_offset, 0);
-			assert_int_equal(p->next_offset, 0);
-		}
-		assert_int_equal(append(f, p, "line\n"), -ENOSPC);
-		for (unsigned i = 0; i < 10; i++)
-			tick(f, 5000);
-		assert_int_equal(f->failed, 0);
-		assert_int_equal(disk_stat(f->d, "orders-99", &st), -ENOENT);
-		if (life)
-			break;
-		simdisk_kill(f->sim);
-		bury(f);
-		open_ok(f);
-	}
-	simdisk_fill_after(f->sim, ~0ULL, false);
-	assert_int_equal(append(f, p, "line\n"), 0);
-	assert_int_equal(store_fsync(f->s, p, NOW, 1), -EINPROGRESS);
-	pump(f);
-	assert_int_equal(f->synced, 1);
-	close_ok(f);
-	open_ok(f);
-	assert_int_equal(plog_ok(f, 99, &PLOG)->next_offset, 1);
-	assert_int_equal(plog_ok(f, 98, &PLOG)->next_offset, 0);
-	assert_int_equal(disk_stat(f->d, "orders-98", &st), 0);
-}
-
 static const struct disk_ops *whole_ops;
 
 static int open_but_no_id(struct disk *d, const char *path, unsigned flags, int *ret_fd)
@@ -783,7 +741,6 @@ int main(void)
 		CASE(test_data_without_properties_are_not_taken_for_fresh),
 		CASE(test_a_directory_of_another_topic_is_not_served),
 		CASE(test_single_lines_are_described_in_time),
-		CASE(test_an_unused_partition_is_read_without_room),
 		CASE(test_an_id_that_the_device_does_not_give_keeps_no_log),
 		CASE(test_a_description_waits_for_room),
 		CASE(test_a_sync_waits_for_room),

@@ -198,6 +198,79 @@ static void test_what_is_told_is_what_opening_finds(void **state)
 		assert_true(told[i] > 0);
 }
 
+/* Nobody has used it yet, so there is nothing to be read: that needs no directory. */
+static void test_an_unused_partition_is_read_without_room(void **state)
+{
+	struct fixture *f = *state;
+	struct disk_stat st;
+	struct plog *p;
+
+	f->config.reserve_bytes = 0;
+	open_ok(f);
+	tick(f, 1);
+	assert_int_equal(append(f, plog_ok(f, 0, &PLOG), "line\n"), 0);
+	pump(f);
+	simdisk_fill_after(f->sim, 0, true);
+	for (unsigned life = 0; life < 2; life++) {
+		for (uint32_t i = 1; i < 100; i++) {
+			p = plog_ok(f, i, &PLOG);
+			assert_int_equal(p->start_offset, 0);
+			assert_int_equal(p->next_offset, 0);
+		}
+		assert_int_equal(append(f, p, "line\n"), -ENOSPC);
+		for (unsigned i = 0; i < 10; i++)
+			tick(f, 5000);
+		assert_int_equal(f->failed, 0);
+		assert_int_equal(disk_stat(f->d, "orders-99", &st), -ENOENT);
+		if (life)
+			break;
+		simdisk_kill(f->sim);
+		bury(f);
+		open_ok(f);
+	}
+	simdisk_fill_after(f->sim, ~0ULL, false);
+	assert_int_equal(append(f, p, "line\n"), 0);
+	assert_int_equal(store_fsync(f->s, p, NOW, 1), -EINPROGRESS);
+	pump(f);
+	assert_int_equal(f->synced, 1);
+	close_ok(f);
+	open_ok(f);
+	assert_int_equal(plog_ok(f, 99, &PLOG)->next_offset, 1);
+	assert_int_equal(plog_ok(f, 98, &PLOG)->next_offset, 0);
+	assert_int_equal(disk_stat(f->d, "orders-98", &st), 0);
+}
+
+static const struct disk_ops *real_ops;
+
+static int open_without_room(struct disk *d, const char *path, unsigned flags, int *ret_fd)
+{
+	bool is_id = (flags & DISK_CREATE) && strstr(path, "/partition.metadata");
+
+	return is_id ? -ENOSPC : real_ops->open(d, path, flags, ret_fd);
+}
+
+/* There was room for the directory, and none for what says whose it is. */
+static void test_an_unused_partition_is_deleted_with_its_directory(void **state)
+{
+	struct fixture *f = *state;
+	struct disk_ops ops;
+	struct disk_stat st;
+
+	open_ok(f);
+	tick(f, 1);
+	real_ops = f->d->ops;
+	ops = *real_ops;
+	ops.open = open_without_room;
+	f->d->ops = &ops;
+	plog_ok(f, 0, &PLOG);
+	assert_int_equal(disk_stat(f->d, "orders-0", &st), 0);
+	f->d->ops = real_ops;
+	assert_int_equal(store_delete(f->s, "orders", ID, 0), 0);
+	assert_int_equal(disk_stat(f->d, "orders-0", &st), -ENOENT);
+	close_ok(f);
+	assert_true(open_ok(f).clean);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +280,8 @@ int main(void)
 		CASE(test_a_file_that_is_shorter_is_looked_at),
 		CASE(test_of_an_open_log_nothing_is_told),
 		CASE(test_what_is_told_is_what_opening_finds),
+		CASE(test_an_unused_partition_is_read_without_room),
+		CASE(test_an_unused_partition_is_deleted_with_its_directory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
