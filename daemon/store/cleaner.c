@@ -555,7 +555,7 @@ static int step_replace(struct cleaner *c)
 	int r;
 
 	segment_path(n, SEGMENT_DATA, from);
-	segment_path(old, SEGMENT_DATA, to);
+	segment_usual_path(old, SEGMENT_DATA, to);
 	r = disk_rename(c->p->disk, from, to);
 	if (r)
 		return r;

@@ -94,8 +94,9 @@ struct plog {
 	int64_t leftover_base; /* files of a roll that failed and could not be removed; -1: none */
 	struct batch_cache *cache; /* see plog_init() */
 	bool cache_owned;
-	bool set_aside; /* a segment's name was no file */
-	bool dirty;	/* appended to since the last plog_synced() to the end */
+	bool set_aside;	  /* a segment's name was no file */
+	bool has_unnamed; /* some cleaned values have found no room for their name */
+	bool dirty;	  /* appended to since the last plog_synced() to the end */
 	struct plog_point
 		synced;	   /* stable up to here, in place or in the journal; kept by store.c */
 	struct kept *kept; /* what was written since the store put it into the journal; or NULL */

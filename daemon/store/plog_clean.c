@@ -147,20 +147,26 @@ static int left_alone(struct plog *p, const struct left *l)
 }
 
 /* The values get their name. The .meta may have its own since a moment ago only: it must not be
- * lost while the values keep theirs. */
-static int left_finish(struct plog *p, const struct left *l, const struct segment *seg)
+ * lost while the values keep theirs. Without room for the name they are read as they are. */
+static int left_finish(struct plog *p, const struct left *l, const struct segment *seg,
+		       bool *ret_is_unnamed)
 {
 	char from[SEGMENT_PATH_MAX], to[SEGMENT_PATH_MAX];
 	int r = disk_sync_dir(p->disk, p->dir);
 
 	left_path(p, l, from);
 	segment_path(seg, SEGMENT_DATA, to);
-	if (!r)
-		r = disk_rename(p->disk, from, to);
+	if (r)
+		return r;
+	r = disk_rename(p->disk, from, to);
+	if (disk_is_full(r)) {
+		*ret_is_unnamed = true;
+		return 0;
+	}
 	return r ? r : disk_sync_dir(p->disk, p->dir);
 }
 
-static int left_settle(struct plog *p, const struct left *l)
+static int left_settle(struct plog *p, const struct left *l, bool *ret_is_unnamed)
 {
 	struct segment *seg = segment_new(p, l->base);
 	bool is_there;
@@ -178,7 +184,7 @@ static int left_settle(struct plog *p, const struct left *l)
 	else if (seg->bad_head)
 		r = 0;
 	else if (seg->generation == l->generation)
-		r = left_finish(p, l, seg);
+		r = left_finish(p, l, seg, ret_is_unnamed);
 	else
 		r = left_remove(p, l);
 	segment_close(seg, true);
@@ -189,10 +195,13 @@ static int left_settle(struct plog *p, const struct left *l)
 int plog_finish_cleaning(struct plog *p)
 {
 	struct leftovers left = { 0 };
+	bool is_unnamed = false;
 	int r = disk_list(p->disk, p->dir, on_left, &left);
 
+	p->has_unnamed = false;
 	for (uint32_t i = 0; !r && i < left.cnt; i++)
-		r = left_settle(p, &left.v[i]);
+		r = left_settle(p, &left.v[i], &is_unnamed);
+	p->has_unnamed = is_unnamed;
 	free(left.v);
 	return r;
 }

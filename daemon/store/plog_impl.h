@@ -121,7 +121,7 @@ MUST_CHECK int plog_seg_max_ts(struct plog *p, uint32_t idx, int64_t *ret);
 void plog_replace_segment(struct plog *p, struct segment *old, struct segment *seg);
 /* Removes a cleaned segment in which nothing stayed, behind another cleaned one. */
 void plog_remove_empty(struct plog *p, struct segment *seg);
-/* Finishes or forgets what a stop left of cleaning. */
+/* Finishes or forgets what a stop left of cleaning; for what finds no room: p->has_unnamed. */
 MUST_CHECK int plog_finish_cleaning(struct plog *p);
 /* Of a segment in which cleaning left nothing one file may be gone and the other not: then the
  * other is removed, and *ret_settled set. */

@@ -62,7 +62,8 @@ void segment_unhold(struct segment *seg)
 	segment_unref(seg);
 }
 
-void segment_path(const struct segment *seg, enum segment_file file, char ret[SEGMENT_PATH_MAX])
+void segment_usual_path(const struct segment *seg, enum segment_file file,
+			char ret[SEGMENT_PATH_MAX])
 {
 	static const char *const suffix[] = {
 		[SEGMENT_META] = "meta",
@@ -71,11 +72,16 @@ void segment_path(const struct segment *seg, enum segment_file file, char ret[SE
 		[SEGMENT_TIMEINDEX] = "timeindex",
 	};
 
+	snprintf(ret, SEGMENT_PATH_MAX, "%s/%020" PRId64 ".%s", seg->plog->dir, seg->base_offset,
+		 suffix[file]);
+}
+
+void segment_path(const struct segment *seg, enum segment_file file, char ret[SEGMENT_PATH_MAX])
+{
 	if (file == SEGMENT_DATA && seg->data_name)
 		snprintf(ret, SEGMENT_PATH_MAX, "%s/%s", seg->plog->dir, seg->data_name);
 	else
-		snprintf(ret, SEGMENT_PATH_MAX, "%s/%020" PRId64 ".%s", seg->plog->dir,
-			 seg->base_offset, suffix[file]);
+		segment_usual_path(seg, file, ret);
 }
 
 /* disk_open(); what is no file is set aside and is missing then, which damage of that kind is. */
@@ -207,6 +213,22 @@ static int work_out_base_pos(struct segment *seg)
 	return 0;
 }
 
+/* Values that cleaning wrote, and that have found no room for their name yet. */
+static int find_unnamed(struct segment *seg, uint32_t generation)
+{
+	char path[SEGMENT_PATH_MAX], name[48];
+	struct disk_stat st;
+	int r;
+
+	snprintf(name, sizeof(name), "%020" PRId64 ".data.%" PRIu32, seg->base_offset, generation);
+	snprintf(path, sizeof(path), "%s/%s", seg->plog->dir, name);
+	r = disk_stat(seg->plog->disk, path, &st);
+	if (r)
+		return r == -ENOENT ? 0 : r;
+	seg->data_name = strdup(name);
+	return seg->data_name ? 0 : -ENOMEM;
+}
+
 static int take_head(struct segment *seg, const struct segment_head *h)
 {
 	char name[96];
@@ -216,6 +238,11 @@ static int take_head(struct segment *seg, const struct segment_head *h)
 		seg->data_name = strdup(h->data_name);
 		if (!seg->data_name)
 			return -ENOMEM;
+	} else if (seg->plog->has_unnamed && h->generation) {
+		int r = find_unnamed(seg, h->generation);
+
+		if (r)
+			return r;
 	}
 	seg->generation = h->generation;
 	seg->base_pos = h->base_pos;
@@ -368,16 +395,32 @@ int segment_create(struct segment *seg, uint64_t base_pos, int64_t prev_max_ts_m
 	return 0;
 }
 
+static int unlink_path(struct segment *seg, const char *path)
+{
+	int r = disk_unlink(seg->plog->disk, path);
+
+	if (r == -EISDIR)
+		r = disk_set_aside(seg->plog->disk, path);
+	return r == -ENOENT ? 0 : r;
+}
+
 static int unlink_file(struct segment *seg, enum segment_file file)
+{
+	char path[SEGMENT_PATH_MAX];
+
+	segment_path(seg, file, path);
+	return unlink_path(seg, path);
+}
+
+/* What values without their name were to replace goes first: it must not stand in for them. */
+static int unlink_data(struct segment *seg)
 {
 	char path[SEGMENT_PATH_MAX];
 	int r;
 
-	segment_path(seg, file, path);
-	r = disk_unlink(seg->plog->disk, path);
-	if (r == -EISDIR)
-		r = disk_set_aside(seg->plog->disk, path);
-	return r == -ENOENT ? 0 : r;
+	segment_usual_path(seg, SEGMENT_DATA, path);
+	r = unlink_path(seg, path);
+	return r || !seg->data_name ? r : unlink_file(seg, SEGMENT_DATA);
 }
 
 int segment_unlink_index(struct segment *seg)
@@ -392,7 +435,7 @@ int segment_unlink(struct segment *seg)
 	int r = segment_unlink_index(seg);
 
 	if (!r)
-		r = unlink_file(seg, SEGMENT_DATA);
+		r = unlink_data(seg);
 	return r ? r : unlink_file(seg, SEGMENT_META);
 }
 

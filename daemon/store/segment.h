@@ -79,6 +79,9 @@ void segment_unhold(struct segment *seg);
 
 /* Its path below the data directory. */
 void segment_path(const struct segment *seg, enum segment_file file, char ret[SEGMENT_PATH_MAX]);
+/* The one that it has where its values have their usual name. */
+void segment_usual_path(const struct segment *seg, enum segment_file file,
+			char ret[SEGMENT_PATH_MAX]);
 /* Opens a file on demand and returns its descriptor, or a negative errno. */
 MUST_CHECK int segment_fd(struct segment *seg, enum segment_file file);
 /* Closes what may be closed (see above); force: also what was written. */

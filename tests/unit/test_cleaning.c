@@ -340,6 +340,51 @@ static void test_a_name_without_room_outlives_a_stop(void **state)
 	}
 }
 
+static int find_generation(void *ctx, const char *name)
+{
+	return strstr(name, ".data.") != NULL;
+}
+
+/* And the log is read meanwhile. */
+static void test_a_name_without_room_is_waited_for_at_a_start(void **state)
+{
+	(void)state;
+	for (unsigned life = 0; life < 2; life++) {
+		struct disk_ops ops;
+		struct fixture *f;
+		struct plog *p;
+		unsigned cnt;
+
+		assert_int_equal(setup_clean((void **)&f), 0);
+		run_refused(f, &ops, ".data.");
+		if (life) {
+			bury(f);
+			simdisk_kill(f->sim);
+		} else {
+			close_ok(f);
+		}
+		for (unsigned i = 0; i < 2; i++) {
+			assert_int_equal(open_ok(f).clean, i || !life);
+			check_newest(plog_ok(f, 0, &COMPACT), 200);
+			close_ok(f);
+		}
+		open_ok(f);
+		p = plog_ok(f, 0, &COMPACT);
+		refused = NULL;
+		/* Until what has no name is cleaned once more. */
+		for (cnt = 200; cnt < 800; cnt++) {
+			put(f, p, cnt);
+			tick(f, 20);
+		}
+		assert_true(check_newest(p, cnt) < 300);
+		close_ok(f);
+		open_ok(f);
+		check_newest(plog_ok(f, 0, &COMPACT), cnt);
+		assert_int_equal(disk_list(f->d, "orders-0", find_generation, NULL), 0);
+		assert_int_equal(teardown((void **)&f), 0);
+	}
+}
+
 /* Where a damaged log would be cleaned, others are. */
 static void test_damage_in_one_log_keeps_no_other_from_it(void **state)
 {
@@ -372,6 +417,7 @@ int main(void)
 		CLEAN_CASE(test_without_room_it_is_given_up_and_tried_later),
 		cmocka_unit_test(test_a_name_without_room_is_told_and_tried_again),
 		cmocka_unit_test(test_a_name_without_room_outlives_a_stop),
+		cmocka_unit_test(test_a_name_without_room_is_waited_for_at_a_start),
 		CLEAN_CASE(test_damage_in_one_log_keeps_no_other_from_it),
 	};
 
