@@ -122,6 +122,9 @@ static int prepare_all(struct coordinator *c, struct coord_ahead *a, struct be_t
 		if (r)
 			return r;
 		--*steps;
+		/* The write itself is refused. */
+		if (++a->done_cnt > SEEKS_A_WRITE)
+			return -E2BIG;
 	}
 	a->partition = 0;
 	return 0;

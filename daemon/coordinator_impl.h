@@ -17,6 +17,9 @@
 #define RETRY_MS 100
 /* Logs that one turn of a write to a group opens: each may wait for the device. */
 #define OPENS_A_TURN 2U
+/* Positions that one write to seek may ask for: it is done at once in the end, and each line may be
+ * about 65536 partitions. */
+#define SEEKS_A_WRITE (UINT32_C(1) << 18)
 /* One takes some 10 us, where nothing is read from the device. */
 #define FINDS_A_TURN 128U
 /* More than a group has in one life of the broker; and 2^33 lives stay below 2^53, up to where
@@ -100,6 +103,7 @@ struct coord_ahead {
 	bool begun;
 	size_t pos;		   /* the line in the text that comes next */
 	uint32_t partition;	   /* and where it is of a whole topic, which one of it */
+	uint32_t done_cnt;	   /* partitions that were prepared */
 	struct coord_found *found; /* in the order of the lines; owned */
 	uint32_t found_cnt, found_cap;
 	uint32_t used; /* by the write itself, so far */

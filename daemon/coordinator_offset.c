@@ -14,7 +14,8 @@ struct pending {
 	struct group_offset *offsets; /* owned; metadata borrows the text */
 	struct be_partition **parts;  /* owned */
 	uint32_t cnt, cap;
-	uint32_t *slots; /* owned: indices + 1 by hash, 0: none; twice as many as cap */
+	uint32_t *slots;   /* owned: indices + 1 by hash, 0: none; twice as many as cap */
+	uint32_t seek_cnt; /* positions that were asked for, also of the same partition */
 };
 
 static void pending_fini(struct pending *p)
@@ -268,6 +269,13 @@ static int seek_line(struct coordinator *c, struct coord_group *g, int32_t tgid,
 		return -EINVAL;
 	}
 	to = l->has_partition ? from + 1 : t->part_cnt;
+	p->seek_cnt += to - from;
+	if (p->seek_cnt > SEEKS_A_WRITE) {
+		snprintf(why->text, sizeof(why->text),
+			 "one write seeks in at most %u partitions, counted in each line",
+			 SEEKS_A_WRITE);
+		return -EINVAL;
+	}
 	for (uint32_t i = from; !r && i < to; i++)
 		r = check_seek(g, tgid, t->parts[i], why);
 	for (uint32_t i = from; !r && i < to; i++)
