@@ -532,9 +532,6 @@ int broker_step(struct broker *b)
 		case STORE_DAMAGED:
 			note_put(b, ev.err, 0, ev.file, ev.sentence);
 			break;
-		case STORE_LATE:
-			note_put(b, ev.err, 0, ev.plog->dir, ev.sentence);
-			break;
 		case STORE_SPACE:
 		case STORE_CLOCK:
 		case STORE_START_RAISED:

@@ -111,11 +111,6 @@ bool cleaner_is_committed(const struct cleaner *c)
 	return c->state == K_DIR || c->state == K_EMPTY;
 }
 
-bool cleaner_may_wait(const struct cleaner *c)
-{
-	return c->state == K_SYNC || c->state == K_DIR;
-}
-
 void cleaner_stats(const struct cleaner *c, struct cleaner_stats *ret)
 {
 	*ret = c->stats;
@@ -547,20 +542,40 @@ static void count(struct cleaner *c)
 	c->stats.records_gone += c->gone;
 }
 
-/* The rename of .meta is stable: from here on the log is read from the new segment. */
-static int step_replace(struct cleaner *c)
+/* A name that is refused, for want of room perhaps, is left to the next start: the values are read
+ * by the one that they have. */
+static int name_values(struct cleaner *c)
 {
 	struct segment *old = c->seg, *n = c->out_seg;
 	char from[SEGMENT_PATH_MAX], to[SEGMENT_PATH_MAX];
 	int r;
 
 	segment_path(n, SEGMENT_DATA, from);
-	segment_usual_path(old, SEGMENT_DATA, to);
+	segment_usual_path(n, SEGMENT_DATA, to);
 	r = disk_rename(c->p->disk, from, to);
+	if (r == -EIO)
+		return r;
+	if (r) {
+		c->stats.unnamed++;
+	} else {
+		free(n->data_name);
+		n->data_name = NULL;
+	}
+	if (!old->data_name)
+		return 0;
+	segment_path(old, SEGMENT_DATA, from);
+	r = disk_unlink(c->p->disk, from);
+	return r == -EIO ? r : 0;
+}
+
+/* The rename of .meta is stable: from here on the log is read from the new segment. */
+static int step_replace(struct cleaner *c)
+{
+	struct segment *old = c->seg, *n = c->out_seg;
+	int r = name_values(c);
+
 	if (r)
 		return r;
-	free(n->data_name);
-	n->data_name = NULL;
 	count(c);
 	segment_ref(n);
 	plog_replace_segment(c->p, old, n);
@@ -680,9 +695,6 @@ int cleaner_stop(struct cleaner *c)
 		if (r)
 			return r;
 		r = step_replace(c);
-		/* Without room the values keep their name, which the next start gives them. */
-		if (disk_is_full(r))
-			return 0;
 		if (!r)
 			r = disk_sync_dir(c->p->disk, c->p->dir);
 	} else if (c->out_seg) {

@@ -43,6 +43,7 @@ enum cleaner_need {
 struct cleaner_stats {
 	uint32_t segments, removed; /* written anew; of them, removed since nothing stayed */
 	uint32_t set_aside;	    /* the log's fault says what is wrong with the last one */
+	uint32_t unnamed;	    /* whose values keep the name BASE.data.N for now */
 	uint64_t bytes_before, bytes_after;
 	uint64_t records_gone;
 };
@@ -56,15 +57,12 @@ MUST_CHECK int cleaner_new(struct plog *p, int64_t end, int64_t now_ms, uint32_t
 			   struct cleaner **ret);
 /*
  * Goes on, for about CLEAN_SLICE_BYTES. 0, and *ret says what is needed. -EAGAIN: see disk.h. Any
- * other error than -EIO, where cleaner_may_wait(): nothing was done, and the caller may try again
- * whenever it likes. Else where cleaner_is_committed(), what the disk has is not known and the
- * process must stop; otherwise the segment is as it was, and the caller gives up.
+ * other error: where cleaner_is_committed(), what the disk has is not known and the process must
+ * stop; otherwise the segment is as it was, and the caller gives up.
  */
 MUST_CHECK int cleaner_step(struct cleaner *c, enum cleaner_need *ret);
 /* The descriptors of the files being written. */
 void cleaner_fds(const struct cleaner *c, int *ret_data_fd, int *ret_meta_fd);
-/* Whether all is written and synced, and names are to be changed. */
-bool cleaner_may_wait(const struct cleaner *c);
 /* Whether a rename was begun that is not known to be stable. */
 bool cleaner_is_committed(const struct cleaner *c);
 /* For a stop: ends what was begun, or removes it. Blocking. */

@@ -18,8 +18,6 @@
 #define CLEAN_CHECK_MS 15000
 /* One that could not be cleaned is left alone for so long. */
 #define CLEAN_RETRY_MS 600000
-/* A name that could not be changed, for want of room perhaps, is tried that often. */
-#define CLEAN_LATE_MS 1000
 /* So often bytes are asked for before they are waited for. */
 #define WARM_TRIES_MAX 3U
 
@@ -102,8 +100,6 @@ static void clean_end(struct store *s)
 	part->cleaning = false;
 	s->clean.cleaner = NULL;
 	s->clean.part = NULL;
-	s->clean.is_late = false;
-	s->clean.late_ms = 0;
 	s->clean.due_ms = s->mono_ms + check_ms(s);
 }
 
@@ -178,17 +174,6 @@ static void clean_tell(struct store *s)
 	clean_end(s);
 }
 
-/* Nothing is lost meanwhile: the old segment is read, or what stands in for it at a start. */
-static void clean_wait(struct store *s, int err)
-{
-	s->clean.late_ms = s->mono_ms + CLEAN_LATE_MS;
-	if (!s->clean.is_late)
-		store_tell(s, STORE_LATE, s->clean.part->plog, err,
-			   "a cleaned segment cannot be given its name: it is tried again (%s)",
-			   log_errno_name(err));
-	s->clean.is_late = true;
-}
-
 static void clean_step(struct store *s)
 {
 	enum cleaner_need need;
@@ -205,16 +190,14 @@ static void clean_step(struct store *s)
 		LOG_AT(LOG_ERROR, s->clean.part->plog->dir, -EIO,
 		       "%u damaged segments are not cleaned, others are: %s",
 		       st.set_aside - before.set_aside, s->clean.part->plog->fault);
+	if (st.unnamed != before.unnamed)
+		LOG_AT(LOG_WARN, s->clean.part->plog->dir, 0,
+		       "cleaned values find no room for their name: the next start tries again");
 	if (err == -EAGAIN) {
 		clean_warm(s);
 		return;
 	}
 	s->clean.tries = 0;
-	if (err && err != -EIO && cleaner_may_wait(s->clean.cleaner)) {
-		clean_wait(s, err);
-		return;
-	}
-	s->clean.is_late = false;
 	if (err && cleaner_is_committed(s->clean.cleaner)) {
 		store_fail(s, err, "rename", s->clean.part->plog->dir);
 		return;
@@ -245,7 +228,7 @@ void clean_tick(struct store *s)
 		return;
 	}
 	if (s->clean.part) {
-		if (s->clean.cleaner && !s->clean.is_busy && s->mono_ms >= s->clean.late_ms)
+		if (s->clean.cleaner && !s->clean.is_busy)
 			clean_step(s);
 		return;
 	}
@@ -260,7 +243,7 @@ void clean_tick(struct store *s)
 int64_t clean_deadline(const struct store *s)
 {
 	if (s->clean.cleaner && !s->clean.is_busy)
-		return MAX(s->mono_ms, s->clean.late_ms);
+		return s->mono_ms;
 	return s->clean.part ? INT64_MAX : s->clean.due_ms;
 }
 

@@ -140,7 +140,6 @@ enum store_event_kind {
 	STORE_SPACE,	    /* the reserve was reached, or is free again: sentence */
 	STORE_CLOCK,	    /* the clock jumped: sentence */
 	STORE_DAMAGED,	    /* a file of the data directory: file, sentence */
-	STORE_LATE,	    /* work on plog that waits, for room perhaps: err, sentence */
 };
 
 struct store_event {

@@ -221,8 +221,6 @@ struct store {
 		bool is_busy, is_ready; /* the request is under way; or waits for room */
 		unsigned tries;		/* to have bytes read in */
 		int64_t due_ms;		/* mono */
-		bool is_late;		/* and was told: a name could not be changed */
-		int64_t late_ms;	/* mono: not before that again */
 	} clean;
 
 	struct list notes, free_notes;

@@ -133,7 +133,6 @@ static void run_events(struct run *r)
 		case STORE_SPACE:
 		case STORE_CLOCK:
 		case STORE_DAMAGED:
-		case STORE_LATE:
 			break;
 		}
 	}

@@ -274,113 +274,112 @@ static int rename_refused(struct disk *d, const char *from, const char *to)
 	return refused && strstr(from, refused) ? -ENOSPC : real_ops->rename(d, from, to);
 }
 
-/* Until a cleaning waits, since the disk has no room for a name. */
-static struct plog *run_refused(struct fixture *f, struct disk_ops *ops, const char *what)
+static int count_generation(void *ctx, const char *name)
 {
+	unsigned *cnt = ctx;
+
+	if (strstr(name, ".data."))
+		++*cnt;
+	return 0;
+}
+
+/* Values that have no name yet. */
+static unsigned unnamed(struct fixture *f)
+{
+	unsigned cnt = 0;
+
+	assert_int_equal(disk_list(f->d, "orders-0", count_generation, &cnt), 0);
+	return cnt;
+}
+
+/* Until a cleaning is at its end, for which the disk has no room for a name. */
+static struct plog *run_refused(struct fixture *f, const char *what)
+{
+	static struct disk_ops ops;
 	struct plog *p;
 
 	real_ops = f->d->ops;
-	*ops = *real_ops;
-	ops->rename = rename_refused;
-	f->d->ops = ops;
+	ops = *real_ops;
+	ops.rename = rename_refused;
+	f->d->ops = &ops;
 	refused = what;
 	open_ok(f);
 	p = run_ticks(f, 0);
 	for (unsigned i = 0; i < 100; i++)
 		tick(f, 200);
 	assert_int_equal(f->failed, 0);
-	assert_non_null(strstr(f->sentence, "cannot be given its name"));
-	assert_int_equal(cleaned(f), 0);
-	assert_int_equal(check_newest(p, 200), 200);
 	return p;
 }
 
-static const char *const RENAMED[] = { ".meta.new", ".data." };
-
-static void test_a_name_without_room_is_told_and_tried_again(void **state)
+static void test_without_room_to_take_its_place_it_is_tried_later(void **state)
 {
-	(void)state;
-	for (unsigned i = 0; i < ARRAY_CNT(RENAMED); i++) {
-		struct disk_ops ops;
-		struct fixture *f;
-		struct plog *p;
+	struct fixture *f = *state;
+	struct plog *p = run_refused(f, ".meta.new");
 
-		assert_int_equal(setup_clean((void **)&f), 0);
-		p = run_refused(f, &ops, RENAMED[i]);
-		put(f, p, 200);
-		refused = NULL;
-		for (unsigned n = 0; n < 100; n++)
-			tick(f, 200);
-		assert_true(cleaned(f) > 0);
-		assert_true(check_newest(p, 201) < 100);
-		assert_int_equal(teardown((void **)&f), 0);
-	}
+	assert_int_equal(cleaned(f), 0);
+	assert_int_equal(check_newest(p, 200), 200);
+	assert_int_equal(unnamed(f), 0);
+	refused = NULL;
+	for (unsigned i = 0; i < 4000 && !cleaned(f); i++)
+		tick(f, 200);
+	assert_true(cleaned(f) > 0);
+	assert_true(check_newest(p, 200) < 100);
 }
 
+/* What is cleaned is read meanwhile. */
+static void test_values_without_room_for_their_name(void **state)
+{
+	struct fixture *f = *state;
+	struct plog *p = run_refused(f, ".data.");
+	unsigned cnt, before = unnamed(f);
+	uint64_t first = cleaned(f);
+
+	assert_true(before > 0);
+	assert_true(check_newest(p, 200) < 100);
+	for (cnt = 200; cnt < 400; cnt++) {
+		put(f, p, cnt);
+		tick(f, 20);
+	}
+	assert_true(check_newest(p, cnt) < 300);
+	assert_true(cleaned(f) > first);
+	/* What was cleaned twice has one. */
+	assert_in_range(unnamed(f), 1, p->seg_cnt - 1);
+	before = unnamed(f);
+	refused = NULL;
+	for (; cnt < 800; cnt++) {
+		put(f, p, cnt);
+		tick(f, 20);
+	}
+	assert_true(check_newest(p, cnt) < 300);
+	assert_in_range(unnamed(f), 0, before - 1);
+	close_ok(f);
+	open_ok(f);
+	check_newest(plog_ok(f, 0, &COMPACT), cnt);
+	assert_int_equal(unnamed(f), 0);
+}
+
+/* Lives without room for it, behind a stop and a kill, and then one that has it. */
 static void test_a_name_without_room_outlives_a_stop(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < 2 * ARRAY_CNT(RENAMED); i++) {
-		bool is_killed = i >= ARRAY_CNT(RENAMED);
-		struct disk_ops ops;
+	for (unsigned is_killed = 0; is_killed < 2; is_killed++) {
 		struct fixture *f;
 
 		assert_int_equal(setup_clean((void **)&f), 0);
-		run_refused(f, &ops, RENAMED[i % ARRAY_CNT(RENAMED)]);
-		if (is_killed) {
-			bury(f);
-			simdisk_kill(f->sim);
-		} else {
-			close_ok(f);
+		run_refused(f, ".data.");
+		for (unsigned life = 0; life < 3; life++) {
+			if (is_killed) {
+				bury(f);
+				simdisk_kill(f->sim);
+			} else {
+				close_ok(f);
+			}
+			if (life == 2)
+				refused = NULL;
+			assert_int_equal(open_ok(f).clean, !is_killed);
+			assert_true(check_newest(plog_ok(f, 0, &COMPACT), 200) < 100);
+			assert_int_equal(unnamed(f) > 0, life < 2);
 		}
-		refused = NULL;
-		assert_int_equal(open_ok(f).clean, !is_killed);
-		check_newest(plog_ok(f, 0, &COMPACT), 200);
-		assert_int_equal(teardown((void **)&f), 0);
-	}
-}
-
-static int find_generation(void *ctx, const char *name)
-{
-	return strstr(name, ".data.") != NULL;
-}
-
-/* And the log is read meanwhile. */
-static void test_a_name_without_room_is_waited_for_at_a_start(void **state)
-{
-	(void)state;
-	for (unsigned life = 0; life < 2; life++) {
-		struct disk_ops ops;
-		struct fixture *f;
-		struct plog *p;
-		unsigned cnt;
-
-		assert_int_equal(setup_clean((void **)&f), 0);
-		run_refused(f, &ops, ".data.");
-		if (life) {
-			bury(f);
-			simdisk_kill(f->sim);
-		} else {
-			close_ok(f);
-		}
-		for (unsigned i = 0; i < 2; i++) {
-			assert_int_equal(open_ok(f).clean, i || !life);
-			check_newest(plog_ok(f, 0, &COMPACT), 200);
-			close_ok(f);
-		}
-		open_ok(f);
-		p = plog_ok(f, 0, &COMPACT);
-		refused = NULL;
-		/* Until what has no name is cleaned once more. */
-		for (cnt = 200; cnt < 800; cnt++) {
-			put(f, p, cnt);
-			tick(f, 20);
-		}
-		assert_true(check_newest(p, cnt) < 300);
-		close_ok(f);
-		open_ok(f);
-		check_newest(plog_ok(f, 0, &COMPACT), cnt);
-		assert_int_equal(disk_list(f->d, "orders-0", find_generation, NULL), 0);
 		assert_int_equal(teardown((void **)&f), 0);
 	}
 }
@@ -415,9 +414,9 @@ int main(void)
 		cmocka_unit_test(test_a_stop_at_any_moment_is_a_clean_one),
 		cmocka_unit_test(test_a_log_is_deleted_while_it_is_cleaned),
 		CLEAN_CASE(test_without_room_it_is_given_up_and_tried_later),
-		cmocka_unit_test(test_a_name_without_room_is_told_and_tried_again),
+		CLEAN_CASE(test_without_room_to_take_its_place_it_is_tried_later),
+		CLEAN_CASE(test_values_without_room_for_their_name),
 		cmocka_unit_test(test_a_name_without_room_outlives_a_stop),
-		cmocka_unit_test(test_a_name_without_room_is_waited_for_at_a_start),
 		CLEAN_CASE(test_damage_in_one_log_keeps_no_other_from_it),
 	};
 
