@@ -231,6 +231,56 @@ static void test_without_a_ring_fsync_goes_in_place(void **state)
 	assert_int_equal(st.syncs_in_place, 5);
 }
 
+/* A life that is killed after so many disk calls; whether the new ring had its name then. */
+static bool die_making_a_ring(struct fixture *f, uint64_t calls)
+{
+	size_t len = 0;
+
+	simdisk_stop_after(f->sim, calls);
+	open_ok(f);
+	for (unsigned i = 0; i < 10 && !simdisk_is_stopped(f->sim); i++)
+		tick(f, 1);
+	bury(f);
+	simdisk_kill(f->sim);
+	simdisk_stop_after(f->sim, ~0ULL);
+	return simdisk_bytes(f->sim, "journal", &len) && len;
+}
+
+/* It may have got its name a moment before a kill, in the cache alone. */
+static void test_a_ring_is_told_of_when_its_name_is_stable(void **state)
+{
+	struct store_open_report rep;
+	unsigned kills = 0;
+	uint64_t last;
+	struct fixture *f;
+
+	(void)state;
+	setup((void **)&f);
+	die_making_a_ring(f, ~0ULL);
+	last = simdisk_call_cnt(f->sim);
+	teardown((void **)&f);
+	for (uint64_t n = last; n; n--) {
+		bool is_named = false;
+
+		for (uint64_t m = 1; m < 60 && (m == 1 || is_named); m++) {
+			setup((void **)&f);
+			is_named = die_making_a_ring(f, n);
+			simdisk_stop_after(f->sim, m);
+			if (is_named && !store_open(f->d, &f->config, NOW, &f->s, &rep))
+				bury(f);
+			simdisk_set_fate(f->sim, SIMDISK_LOSE);
+			simdisk_crash(f->sim, n);
+			simdisk_stop_after(f->sim, ~0ULL);
+			assert_int_equal(open_ok(f).damaged, 0);
+			teardown((void **)&f);
+			kills += is_named;
+		}
+		if (!is_named)
+			break;
+	}
+	assert_true(kills > 100);
+}
+
 static void test_the_ring_goes_round(void **state)
 {
 	struct fixture *f = *state;
@@ -537,6 +587,7 @@ int main(void)
 		CASE(test_what_a_failed_append_wrote_is_not_journaled),
 		CASE(test_nobody_is_answered_before_the_write),
 		CASE(test_without_a_ring_fsync_goes_in_place),
+		cmocka_unit_test(test_a_ring_is_told_of_when_its_name_is_stable),
 		CASE(test_the_ring_goes_round),
 		CASE(test_a_failed_sync_stops_everything),
 		CASE(test_the_reserve_refuses_and_lets_go),
