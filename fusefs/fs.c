@@ -110,6 +110,7 @@ struct parked *park(struct fs *fs, fuse_req_t req, enum park_kind kind, struct h
 void unpark(struct fs *fs, struct parked *p)
 {
 	PRE(p->magic == PARKED_MAGIC && !p->req);
+	node_unhold(fs, p->node);
 	list_remove(&p->wait.link);
 	list_remove(&p->link);
 	p->magic = 0;
@@ -356,6 +357,7 @@ int fs_init(struct fs *fs, const struct backend *be, struct disk *disk)
 {
 	*fs = (struct fs){ .be = *be, .disk = disk };
 	list_init(&fs->handles);
+	list_init(&fs->idle_nodes);
 	list_init(&fs->changes);
 	list_init(&fs->listings);
 	list_init(&fs->again);

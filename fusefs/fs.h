@@ -66,13 +66,15 @@ enum node_kind {
 
 struct node {
 	uint32_t gen;
-	uint64_t lookups;
+	uint32_t opens;	  /* open files, and opens that are under way */
+	uint64_t lookups; /* that the kernel has not forgotten */
+	struct list idle; /* fs->idle_nodes, while opens is 0 */
 	enum node_kind kind;
 	struct be_topic *topic; /* hold refs, or NULL */
 	struct be_group *group;
 	struct view view; /* NODE_DATA, NODE_STREAM, NODE_OFFSET */
 	char *name;	  /* owned; the name it was looked up by */
-	uint32_t next_free;
+	uint32_t idx, next_free;
 };
 
 /* What a node id names. */
@@ -130,7 +132,8 @@ struct handle {
 	char *name; /* owned copy, for by-key and sentences */
 	bool can_read, can_write;
 	uint32_t uid;
-	struct list link; /* fs->handles */
+	struct list link;  /* fs->handles */
+	struct node *node; /* held; NULL for what has an id of its own */
 
 	/* producing */
 	struct buf tail; /* a line without its newline yet */
@@ -208,6 +211,7 @@ struct parked {
 	char name[NODE_NAME_MAX + 1];
 	uint64_t nodeid;
 	int32_t pid;
+	struct node *node; /* PARK_OPEN: held, or NULL */
 };
 
 /* A process that was refused an unlink below a topic or a group (DESIGN 1.4). */
@@ -219,7 +223,10 @@ struct remover {
 #define REMOVER_CNT 64U
 #define PARKED_CNT_MAX 65536U
 #define HANDLE_CNT_MAX 262144U
-#define NODE_CNT_MAX (1U << 22)
+/* Nodes of names that nobody has open. The kernel forgets them when it is short of memory, which
+ * may be never; a node that has been looked up as long ago as this is forgotten here: the kernel
+ * looks up a name before each use, and does so again at ESTALE. */
+#define IDLE_NODES_MAX 16384U
 
 /* Logs that one turn of an open, or of a read of `all`, opens: each may wait for the device. */
 #define OPEN_LOGS 2U
@@ -239,6 +246,8 @@ struct fs {
 	struct list again; /* reads and opens that are not done, but gave the others a turn */
 	struct node **node_chunks;
 	uint32_t node_cnt, node_cap, node_free, node_gen;
+	struct list idle_nodes; /* the oldest first */
+	uint32_t idle_cnt;
 	uint64_t shared_nodes[SHARED_NODE_CNT]; /* node ids by the hash of topic and name */
 	uint32_t handle_cnt, parked_cnt;
 	struct remover removers[REMOVER_CNT];
@@ -266,13 +275,17 @@ static inline struct fs *fs_of(fuse_req_t req)
 /* Resolves a node id. False: unknown (answer ENOENT or ESTALE). */
 bool node_find(struct fs *fs, uint64_t nodeid, struct where *ret);
 /*
- * A fresh node of what's kind; takes refs of its topic and group (either may be NULL). -ENOMEM,
- * -ENFILE. A name with "@" is only read, so its look-ups may share a node: where the last one's is
- * still known, it is given again.
+ * A fresh node of what's kind; takes refs of its topic and group (either may be NULL). -ENOMEM. A
+ * name with "@" is only read, so its look-ups may share a node: where the last one's is still
+ * known, it is given again. The oldest node that nobody has open goes where there are
+ * IDLE_NODES_MAX.
  */
 MUST_CHECK int node_new(struct fs *fs, const struct where *what, const struct view *view,
 			const char *name, uint64_t *ret_nodeid);
 void node_forget(struct fs *fs, uint64_t nodeid, uint64_t lookups);
+/* It stays while it is held, or open. Both take NULL. */
+void node_hold(struct fs *fs, struct node *n);
+void node_unhold(struct fs *fs, struct node *n);
 void node_fini(struct fs *fs);
 /* The node of a directory of a topic or a group. */
 uint64_t node_dir_id(enum node_kind kind, uint64_t serial);

@@ -31,6 +31,8 @@ int handle_new(struct fs *fs, const struct where *w, int flags, struct handle **
 	}
 	if (w->node)
 		h->view = w->node->view;
+	h->node = w->node;
+	node_hold(fs, h->node);
 	h->topic = w->topic;
 	topic_ref(h->topic);
 	h->group = w->group;
@@ -57,6 +59,7 @@ void handle_free(struct fs *fs, struct handle *h)
 	buf_fini(&h->text);
 	free(h->lock_owners);
 	free(h->name);
+	node_unhold(fs, h->node);
 	if (h->topic)
 		fs->be.topic_unref(fs->be.ctx, h->topic);
 	if (h->group)

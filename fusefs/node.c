@@ -85,8 +85,6 @@ static int grow(struct fs *fs)
 {
 	struct node **chunks, *chunk;
 
-	if (fs->node_cnt >= NODE_CNT_MAX)
-		return -ENFILE;
 	if (fs->node_cnt / CHUNK == fs->node_cap) {
 		uint32_t cap = fs->node_cap ? fs->node_cap * 2 : 16;
 
@@ -101,6 +99,7 @@ static int grow(struct fs *fs)
 		return -ENOMEM;
 	fs->node_chunks[fs->node_cnt / CHUNK] = chunk;
 	for (uint32_t i = 0; i < CHUNK; i++) {
+		chunk[i].idx = fs->node_cnt + i;
 		chunk[i].next_free = fs->node_free;
 		fs->node_free = fs->node_cnt + i + 1;
 	}
@@ -124,7 +123,36 @@ static bool find_shared(struct fs *fs, const struct be_topic *topic, const char 
 	    strcmp(w.node->name, name) != 0)
 		return false;
 	w.node->lookups++;
+	if (!w.node->opens) {
+		list_remove(&w.node->idle);
+		list_put(&fs->idle_nodes, &w.node->idle);
+	}
 	return true;
+}
+
+static void put_idle(struct fs *fs, struct node *n)
+{
+	list_put(&fs->idle_nodes, &n->idle);
+	fs->idle_cnt++;
+}
+
+static void take_idle(struct fs *fs, struct node *n)
+{
+	PRE(fs->idle_cnt);
+	list_remove(&n->idle);
+	fs->idle_cnt--;
+}
+
+static void release(struct fs *fs, struct node *n)
+{
+	take_idle(fs, n);
+	if (n->topic)
+		fs->be.topic_unref(fs->be.ctx, n->topic);
+	if (n->group)
+		fs->be.group_unref(fs->be.ctx, n->group);
+	free(n->name);
+	*n = (struct node){ .idx = n->idx, .next_free = fs->node_free };
+	fs->node_free = n->idx + 1;
 }
 
 int node_new(struct fs *fs, const struct where *what, const struct view *view, const char *name,
@@ -133,23 +161,22 @@ int node_new(struct fs *fs, const struct where *what, const struct view *view, c
 	bool shares = view && view->has_at;
 	struct node *n;
 	char *copy;
-	uint32_t idx;
 	int r;
 
 	if (shares && find_shared(fs, what->topic, name, ret_nodeid))
 		return 0;
-	if (!fs->node_free) {
-		r = grow(fs);
-		if (r)
-			return r;
-	}
+	if (fs->idle_cnt >= IDLE_NODES_MAX)
+		release(fs, LIST_ENTRY(fs->idle_nodes.next, struct node, idle));
+	r = fs->node_free ? 0 : grow(fs);
+	if (r)
+		return r;
 	copy = strdup(name);
 	if (!copy)
 		return -ENOMEM;
-	idx = fs->node_free - 1;
-	n = slot(fs, idx);
+	n = slot(fs, fs->node_free - 1);
 	fs->node_free = n->next_free;
-	*n = (struct node){ .gen = ++fs->node_gen & 0x7fffffffU,
+	*n = (struct node){ .idx = n->idx,
+			    .gen = ++fs->node_gen & 0x7fffffffU,
 			    .lookups = 1,
 			    .kind = what->kind,
 			    .topic = what->topic,
@@ -159,21 +186,11 @@ int node_new(struct fs *fs, const struct where *what, const struct view *view, c
 		n->view = *view;
 	topic_ref(n->topic);
 	group_ref(n->group);
-	*ret_nodeid = NODE_TABLE_BIT | (uint64_t)n->gen << 32 | idx;
+	put_idle(fs, n);
+	*ret_nodeid = NODE_TABLE_BIT | (uint64_t)n->gen << 32 | n->idx;
 	if (shares)
 		*shared_slot(fs, n->topic, name) = *ret_nodeid;
 	return 0;
-}
-
-static void release(struct fs *fs, struct node *n, uint32_t idx)
-{
-	if (n->topic)
-		fs->be.topic_unref(fs->be.ctx, n->topic);
-	if (n->group)
-		fs->be.group_unref(fs->be.ctx, n->group);
-	free(n->name);
-	*n = (struct node){ .next_free = fs->node_free };
-	fs->node_free = idx + 1;
 }
 
 void node_forget(struct fs *fs, uint64_t nodeid, uint64_t lookups)
@@ -183,16 +200,31 @@ void node_forget(struct fs *fs, uint64_t nodeid, uint64_t lookups)
 	if (!(nodeid & NODE_TABLE_BIT) || !node_find(fs, nodeid, &w))
 		return;
 	w.node->lookups -= MIN(w.node->lookups, lookups);
-	if (!w.node->lookups)
-		release(fs, w.node, (uint32_t)nodeid);
+	if (!w.node->lookups && !w.node->opens)
+		release(fs, w.node);
+}
+
+void node_hold(struct fs *fs, struct node *n)
+{
+	if (n && !n->opens++)
+		take_idle(fs, n);
+}
+
+/* The kernel may keep the name of something deleted, below a directory that nobody finds, until it
+ * is short of memory. */
+void node_unhold(struct fs *fs, struct node *n)
+{
+	if (!n || --n->opens)
+		return;
+	put_idle(fs, n);
+	if (!n->lookups || (n->topic && n->topic->deleted) || (n->group && n->group->deleted))
+		release(fs, n);
 }
 
 void node_fini(struct fs *fs)
 {
-	for (uint32_t i = 0; i < fs->node_cnt; i++) {
-		if (slot(fs, i)->kind != NODE_NONE)
-			release(fs, slot(fs, i), i);
-	}
+	while (fs->idle_cnt)
+		release(fs, LIST_ENTRY(fs->idle_nodes.next, struct node, idle));
 	for (uint32_t i = 0; i < fs->node_cnt / CHUNK; i++)
 		free(fs->node_chunks[i]);
 	free(fs->node_chunks);

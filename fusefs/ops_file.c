@@ -183,10 +183,10 @@ static void open_turn(struct fs *fs, fuse_req_t req, fuse_ino_t ino, int flags, 
 	int r;
 
 	if (!node_find(fs, ino, &w)) {
-		fuse_reply_err(req, ENOENT);
+		fuse_reply_err(req, ESTALE); /* the kernel looks it up again */
 		return;
 	}
-	/* ESTALE at open would be repeated by the kernel: the name is what is missing. */
+	/* Here that would be repeated by the kernel: the name is what is missing. */
 	if (where_is_gone(&w)) {
 		fs_refuse(req, -ENOENT, &w, NULL, "%s", gone_text(w.group));
 		return;
@@ -202,6 +202,8 @@ static void open_turn(struct fs *fs, fuse_req_t req, fuse_ino_t ino, int flags, 
 		if (!p)
 			return;
 		p->nodeid = ino;
+		p->node = w.node;
+		node_hold(fs, p->node);
 		p->flags = (unsigned)flags;
 		p->off = serial;
 		p->pending = at;

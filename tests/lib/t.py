@@ -322,6 +322,15 @@ class Broker:
     def pid(self):
         return self.process.pid
 
+    def rss_kib(self):
+        with open(f"/proc/{self.pid}/statm") as f:
+            return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
+
+    def keeps_what_is_freed(self):
+        """An address sanitizer does, to see who uses it all the same."""
+        with open(self.binary, "rb") as f:
+            return b"__asan_init" in f.read()
+
     def start(self):
         """Returns when the log says ready."""
         if not os.access("/dev/fuse", os.R_OK | os.W_OK):

@@ -4,19 +4,8 @@
 from t import *
 
 
-def rss_kb():
-    with open(f"/proc/{broker.pid}/statm") as f:
-        return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
-
-
 def fds():
     return len(os.listdir(f"/proc/{broker.pid}/fd"))
-
-
-def keeps_what_is_freed():
-    """An address sanitizer does, to see who uses it all the same."""
-    with open(TOPICFS, "rb") as f:
-        return b"__asan_init" in f.read()
 
 
 def opens():
@@ -84,10 +73,10 @@ with Broker() as broker:
         if work is refusals:
             for _ in range(5):
                 work()  # the ring of lines and what a handle keeps of it are full
-        kb, cnt = rss_kb(), fds()
+        kib, cnt = broker.rss_kib(), fds()
         for _ in range(3):
             work()
-        grown = rss_kb() - kb
-        assert grown < 1024 or keeps_what_is_freed(), f"{work.__name__}: grew by {grown} KiB"
+        grown = broker.rss_kib() - kib
+        assert grown < 1024 or broker.keeps_what_is_freed(), f"{work.__name__}: grew by {grown} KiB"
         wait_until(lambda: fds() <= cnt + 4,
                    what=f"{work.__name__}: {fds()} descriptors, were {cnt}")
