@@ -24,7 +24,7 @@ endif
 
 base_SRC := daemon/base/assert.c daemon/base/buf.c daemon/base/fund.c daemon/base/hash.c \
 	daemon/base/log.c daemon/base/name.c daemon/base/rfc3339.c daemon/base/sentence.c \
-	daemon/base/utf8.c
+	daemon/base/serials.c daemon/base/utf8.c
 store_SRC := daemon/store/record.c daemon/store/json.c daemon/store/json_text.c \
 	daemon/store/disk.c daemon/store/format.c daemon/store/debt.c \
 	daemon/store/index.c daemon/store/segment.c daemon/store/plog.c \
@@ -67,7 +67,8 @@ main_SRC := daemon/main.c
 
 # Tests: one program for each file, named after it, linked with its own layer and those below.
 unit_base_TESTS := tests/unit/test_blockpool.c tests/unit/test_buf.c tests/unit/test_hash.c \
-	tests/unit/test_name.c tests/unit/test_rfc3339.c tests/unit/test_utf8.c
+	tests/unit/test_name.c tests/unit/test_rfc3339.c tests/unit/test_serials.c \
+	tests/unit/test_utf8.c
 unit_store_TESTS := tests/unit/test_json.c tests/unit/test_debt.c tests/unit/test_cleaning.c \
 	tests/unit/test_format.c \
 	tests/unit/test_index.c tests/unit/test_plog.c \

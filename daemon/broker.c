@@ -547,17 +547,19 @@ int broker_step(struct broker *b)
 static bool open_some(struct broker *b)
 {
 	int64_t share = b->mono_us - b->request_us < OPEN_QUIET_US ? OPEN_SHARE_BUSY : OPEN_SHARE;
+	struct be_topic *t = serials_from(&b->topics, b->open_serial);
 	struct be_why why;
 	int64_t began_us;
 
 	/* After a kill each open waits for the device: requests must not wait for thousands. */
-	if (b->open_serial >= b->topic_cnt || b->mono_us < b->open_due_us)
-		return b->open_serial < b->topic_cnt;
+	if (!t || b->mono_us < b->open_due_us)
+		return t;
 	began_us = broker_mono_us();
-	for (unsigned n = 0; n < OPEN_BATCH && b->open_serial < b->topic_cnt;) {
-		struct be_topic *t = b->topics[b->open_serial];
-
-		if (!t || b->open_partition >= t->part_cnt) {
+	for (unsigned n = 0; n < OPEN_BATCH && t; t = serials_from(&b->topics, b->open_serial)) {
+		if (t->serial != b->open_serial)
+			b->open_partition = 0;
+		b->open_serial = t->serial;
+		if (b->open_partition >= t->part_cnt) {
 			b->open_serial++;
 			b->open_partition = 0;
 			continue;
@@ -571,7 +573,7 @@ static bool open_some(struct broker *b)
 			break;
 	}
 	b->open_due_us = began_us + share * (broker_mono_us() - began_us);
-	return b->open_serial < b->topic_cnt;
+	return t;
 }
 
 int64_t broker_tick(struct broker *b)

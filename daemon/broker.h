@@ -7,6 +7,7 @@
 #ifndef TOPICFS_DAEMON_BROKER_H
 #define TOPICFS_DAEMON_BROKER_H
 
+#include "daemon/base/serials.h"
 #include "daemon/commands.h"
 #include "daemon/metalog.h"
 #include "fusefs/fs.h"
@@ -50,13 +51,11 @@ struct broker {
 	struct fs *fs; /* borrowed; NULL until the mount is there */
 	struct store_open_report report;
 	uint64_t incarnation;
-	/* be_topics by serial (1, 2, …; NULL: freed), and by id. */
-	struct be_topic **topics;
-	uint64_t topic_cnt, topic_cap;
-	struct topic_map *map;
+	struct serials topics; /* be_topics, also deleted ones that are referred to */
+	struct topic_map *map; /* those that are not deleted, by id */
 	/* Where the opening of logs in the background has got to. */
-	uint64_t open_serial;
-	int64_t open_due_us; /* mono: when the next of them are opened */
+	uint64_t open_serial; /* the topic's */
+	int64_t open_due_us;  /* mono: when the next of them are opened */
 	uint32_t open_partition;
 	uint32_t orphans;  /* partitions that stand beside metadata that say nothing */
 	bool ready;	   /* this broker's registration was applied */

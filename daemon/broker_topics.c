@@ -13,49 +13,48 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Topics by id: open addressing, at most half full, entries are serials (0: free, UINT64_MAX:
- * removed). */
+/* Topics by id: open addressing, at most half full. */
 struct topic_map {
-	uint64_t *slots;
-	size_t cap, used;
+	struct be_topic **slots; /* NULL: free; &removed */
+	size_t cap, used;	 /* used: also by those that were removed */
+	size_t cnt;
 };
 
-#define MAP_REMOVED UINT64_MAX
+static struct be_topic removed;
 
-static uint64_t *map_slot(struct broker *b, const uint8_t id[16])
+static struct be_topic **map_slot(const struct topic_map *m, const uint8_t id[16])
 {
-	struct topic_map *m = b->map;
 	size_t i = hash_xxh3(id, 16) & (m->cap - 1);
 
 	for (;; i = (i + 1) & (m->cap - 1)) {
-		uint64_t s = m->slots[i];
+		const struct be_topic *t = m->slots[i];
 
-		if (!s || (s != MAP_REMOVED && !memcmp(b->topics[s - 1]->id, id, 16)))
+		if (!t || (t != &removed && !memcmp(t->id, id, 16)))
 			return &m->slots[i];
 	}
 }
 
 struct be_topic *broker_topic_by_id(struct broker *b, const uint8_t id[16])
 {
-	uint64_t s = b->map->cap ? *map_slot(b, id) : 0;
-
-	return s ? b->topics[s - 1] : NULL;
+	return b->map->cap ? *map_slot(b->map, id) : NULL;
 }
 
-static void map_grow(struct broker *b)
+/* Room for one more. Those that were removed go, and it grows where that is not enough. */
+static void map_grow(struct topic_map *m)
 {
-	struct topic_map *m = b->map, old = *m;
+	struct topic_map old = *m;
 
 	if ((m->used + 1) * 2 <= m->cap)
 		return;
-	m->cap = old.cap ? old.cap * 2 : 64;
-	m->slots = fund_calloc(m->cap, sizeof(*m->slots));
-	m->used = 0;
+	if (!old.cap)
+		m->cap = 64;
+	else if ((m->cnt + 1) * 4 > m->cap)
+		m->cap = old.cap * 2;
+	m->slots = fund_calloc(m->cap, sizeof(struct be_topic *));
+	m->used = m->cnt;
 	for (size_t i = 0; i < old.cap; i++) {
-		if (old.slots[i] && old.slots[i] != MAP_REMOVED) {
-			*map_slot(b, b->topics[old.slots[i] - 1]->id) = old.slots[i];
-			m->used++;
-		}
+		if (old.slots[i] && old.slots[i] != &removed)
+			*map_slot(m, old.slots[i]->id) = old.slots[i];
 	}
 	free(old.slots);
 }
@@ -68,7 +67,7 @@ static void topic_free(struct broker *b, struct be_topic *t)
 		free(t->hot_keys[i]);
 	free(t->hot_keys);
 	free(t->parts);
-	b->topics[t->serial - 1] = NULL;
+	serials_remove(&b->topics, t->serial);
 	free(t);
 }
 
@@ -159,26 +158,23 @@ struct be_topic *broker_topic_add(struct broker *b, const struct metadata_topic 
 {
 	struct be_topic *t = fund_calloc(1, sizeof(*t));
 
-	map_grow(b);
-	if (b->topic_cnt == b->topic_cap) {
-		b->topic_cap = b->topic_cap ? b->topic_cap * 2 : 64;
-		b->topics = fund_realloc(b->topics, b->topic_cap, sizeof(struct be_topic *));
-	}
+	map_grow(b->map);
 	snprintf(t->name, sizeof(t->name), "%s", mt->name);
 	t->internal = topic_name_is_internal(mt->name);
 	memcpy(t->id, mt->id, 16);
-	t->serial = ++b->topic_cnt;
+	t->serial = serials_add(&b->topics, t);
 	list_init(&t->waiting);
-	b->topics[t->serial - 1] = t;
-	*map_slot(b, t->id) = t->serial;
+	*map_slot(b->map, t->id) = t;
 	b->map->used++;
+	b->map->cnt++;
 	broker_topic_refresh(b, t, mt);
 	return t;
 }
 
 void broker_topic_remove(struct broker *b, struct be_topic *t)
 {
-	*map_slot(b, t->id) = MAP_REMOVED;
+	*map_slot(b->map, t->id) = &removed;
+	b->map->cnt--;
 	t->deleted = true;
 	coordinator_on_topic(b->groups, t);
 	if (b->fs)
@@ -207,7 +203,7 @@ struct be_topic *broker_topic_by_serial(void *ctx, uint64_t serial)
 {
 	struct broker *b = ctx;
 
-	return serial && serial <= b->topic_cnt ? b->topics[serial - 1] : NULL;
+	return serials_find(&b->topics, serial);
 }
 
 struct be_topic *broker_topic_next(void *ctx, const char *after)
@@ -291,13 +287,9 @@ int broker_topics_init(struct broker *b)
 
 void broker_topics_fini(struct broker *b)
 {
-	for (uint64_t i = 0; i < b->topic_cnt; i++) {
-		if (b->topics[i]) {
-			b->topics[i]->refs = 0;
-			topic_free(b, b->topics[i]);
-		}
-	}
-	free(b->topics);
+	while (b->topics.cnt)
+		topic_free(b, b->topics.v[b->topics.cnt - 1].what);
+	serials_fini(&b->topics);
 	if (b->map)
 		free(b->map->slots);
 	free(b->map);

@@ -42,7 +42,7 @@ static struct be_group *find(void *ctx, const char *name)
 static struct be_group *by_serial(void *ctx, uint64_t serial)
 {
 	struct coordinator *c = coordinator_of(ctx);
-	struct coord_group *g = serial && serial <= c->serial_cnt ? c->by_serial[serial - 1] : NULL;
+	struct coord_group *g = serials_find(&c->by_serial, serial);
 
 	return g ? &g->be : NULL;
 }
@@ -62,7 +62,7 @@ static void group_free_all(struct coordinator *c, struct coord_group *g)
 	LIST_FOREACH_SAFE(pos, tmp, &g->members)
 		member_free(LIST_ENTRY(pos, struct be_member, link));
 	list_remove(&g->link);
-	c->by_serial[g->be.serial - 1] = NULL;
+	serials_remove(&c->by_serial, g->be.serial);
 	group_free(g->core);
 	free(g);
 }
@@ -124,17 +124,12 @@ static struct coord_group *add(struct coordinator *c, const struct metadata_grou
 		c->group_cap = c->group_cap ? c->group_cap * 2 : 64;
 		c->groups = fund_realloc(c->groups, c->group_cap, sizeof(*c->groups));
 	}
-	if (c->serial_cnt == c->serial_cap) {
-		c->serial_cap = c->serial_cap ? c->serial_cap * 2 : 64;
-		c->by_serial = fund_realloc(c->by_serial, c->serial_cap, sizeof(*c->by_serial));
-	}
 	memmove(c->groups + at + 1, c->groups + at, (c->group_cnt - at) * sizeof(*c->groups));
 	c->groups[at] = g;
 	c->group_cnt++;
 	snprintf(g->be.name, sizeof(g->be.name), "%s", mg->name);
 	memcpy(g->be.id, mg->id, 16);
-	g->be.serial = ++c->serial_cnt;
-	c->by_serial[g->be.serial - 1] = g;
+	g->be.serial = serials_add(&c->by_serial, g);
 	group_config_merge(&mg->own, &config);
 	settings_of(&config, &set);
 	g->core = group_new(mg->name, mg->id, &set);
@@ -706,12 +701,10 @@ void coordinator_free(struct coordinator *c)
 		coord_wait_free(LIST_ENTRY(c->rejects.next, struct coord_wait, link));
 	while (!list_is_empty(&c->openers))
 		coord_wait_free(LIST_ENTRY(c->openers.next, struct coord_wait, link));
-	for (uint64_t i = 0; i < c->serial_cnt; i++) {
-		if (c->by_serial[i])
-			group_free_all(c, c->by_serial[i]);
-	}
+	while (c->by_serial.cnt)
+		group_free_all(c, c->by_serial.v[c->by_serial.cnt - 1].what);
+	serials_fini(&c->by_serial);
 	free(c->groups);
-	free(c->by_serial);
 	buf_fini(&c->scratch);
 	free(c->recs);
 	free(c->keys);

@@ -126,8 +126,7 @@ struct coordinator {
 	struct broker *b;
 	struct coord_group **groups; /* in the order of names */
 	uint32_t group_cnt, group_cap;
-	struct coord_group **by_serial;
-	uint64_t serial_cnt, serial_cap;
+	struct serials by_serial; /* also deleted ones that are referred to */
 	struct list unsettled, letters;
 	struct list new_groups, rejects, openers; /* coord_waits */
 	int64_t deadline_ms, expiry_ms;

@@ -95,14 +95,15 @@ static void put_topics(struct broker *b, struct buf *out)
 	for (int m = 0; m < METRIC_CNT; m++) {
 		metrics_family(out, topic_metrics[m].name, topic_metrics[m].type,
 			       topic_metrics[m].unit, topic_metrics[m].help);
-		for (uint64_t i = 0; i < b->topic_cnt; i++) {
+		for (size_t i = 0; i < b->topics.cnt; i++) {
+			const struct be_topic *t = b->topics.v[i].what;
 			struct topic_sum sum;
 
-			if (!b->topics[i] || b->topics[i]->deleted)
+			if (t->deleted)
 				continue;
-			sum_topic(b->topics[i], &sum);
+			sum_topic(t, &sum);
 			buf_printf(out, "%s%s{topic=\"%s\"} %llu\n", topic_metrics[m].name,
-				   topic_metrics[m].suffix, b->topics[i]->name,
+				   topic_metrics[m].suffix, t->name,
 				   (unsigned long long)topic_value(&sum, (enum topic_metric)m));
 		}
 	}

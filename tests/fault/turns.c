@@ -241,7 +241,7 @@ static bool next_of_growth(void *ctx)
 		return true;
 	case 6:
 		/* Logs that nobody has used are opened at leisure: that is done. */
-		if (broker->open_serial < broker->topic_cnt) {
+		if (serials_from(&broker->topics, broker->open_serial)) {
 			t->step--;
 			return false;
 		}
