@@ -144,6 +144,26 @@ static int on_left_name(void *ctx, const char *name)
 	return 0;
 }
 
+/* As it stands on the disk: recovery, which has been played, sets it aside or builds it again. */
+static int on_odd_name(void *ctx, const char *name)
+{
+	static const char *const SUFFIXES[] = { ".meta", ".data", ".index", ".timeindex" };
+	struct names *n = ctx;
+	char path[TOPIC_DIR_MAX + 32];
+	int64_t base;
+	int fd, r;
+
+	if (!offline_get_base(name, &base) || !is_one_of(name + 20, SUFFIXES, ARRAY_CNT(SUFFIXES)))
+		return 0;
+	snprintf(path, sizeof(path), "%s/%s", n->dir->name, name);
+	r = disk_open(n->v->o.lower, path, DISK_RDONLY, &fd);
+	if (!r)
+		return disk_close(n->v->o.lower, fd);
+	if (disk_is_no_file(r))
+		verify_fault(n->v, path, 0, "is no regular file");
+	return 0;
+}
+
 static bool is_partition_metadata(const struct buf *b, uint8_t ret_id[16])
 {
 	return !texts_get_partition((const char *)b->data, b->len, ret_id);
@@ -217,7 +237,9 @@ static int check_dir(struct verify *v, struct offline_dir *d)
 	}
 	offline_open_dir(&v->o, d);
 	tell_recovery(v, d);
-	r = disk_list(v->o.disk, d->name, on_dir_name, &names);
+	r = disk_list(v->o.lower, d->name, on_odd_name, &names);
+	if (!r)
+		r = disk_list(v->o.disk, d->name, on_dir_name, &names);
 	if (!r)
 		r = check_partition_metadata(v, d);
 	if (!r)

@@ -11,9 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define FILE_MAX (256U * MIB)
-#define SNAPSHOT_MAX (1024U * MIB)
-
 static bool is_zero(const uint8_t *p, size_t len)
 {
 	return !len || (!p[0] && !memcmp(p, p + 1, len - 1));
@@ -56,7 +53,7 @@ static int ring_in_use(struct verify *v, uint64_t *ret)
 	if (v->clean)
 		return 0;
 	buf_init(&b);
-	r = offline_read(v->o.lower, "checkpoint", FILE_MAX, &b);
+	r = offline_read(v->o.lower, "checkpoint", STORE_FILE_MAX, &b);
 	if (!r && checkpoint_find(b.data, b.len, &h) >= 0)
 		*ret = h.ring_seed;
 	buf_fini(&b);
@@ -147,7 +144,7 @@ static int check_checkpoint(struct verify *v)
 
 	buf_init(&b);
 	buf_init(&marker);
-	r = verify_read(v, v->o.lower, "checkpoint", FILE_MAX, &b);
+	r = verify_read(v, v->o.lower, "checkpoint", STORE_FILE_MAX, &b);
 	if (r == -ENOENT) {
 		verify_fault(v, "checkpoint", 0, "the file is missing");
 		r = 0;
@@ -156,6 +153,8 @@ static int check_checkpoint(struct verify *v)
 	if (r)
 		goto out;
 	half = b.len / 2;
+	if (b.len && !checkpoint_is_whole(b.len))
+		verify_fault(v, "checkpoint", b.len, "the file is not as long as two slots");
 	for (unsigned i = 0; i < 2; i++)
 		check_slot(v, b.data + i * half, half, i,
 			   !checkpoint_get_head(b.data + (1 - i) * half, half, &other));
@@ -183,9 +182,18 @@ static int check_debts(struct verify *v)
 	int r;
 
 	buf_init(&b);
-	r = verify_read(v, v->o.lower, "debts", FILE_MAX, &b);
+	r = verify_read(v, v->o.lower, "debts", STORE_FILE_MAX, &b);
 	if (!r && b.len < DEBT_FILE_LEN && v->clean)
 		verify_fault(v, "debts", b.len, "the file is shorter than %u bytes", DEBT_FILE_LEN);
+	else if (r == -ENOENT && v->clean)
+		verify_note(v, "debts", "is missing; the next start makes it");
+	else if (r == -ENOENT || (!r && b.len < DEBT_FILE_LEN))
+		/* No fault: where there was no room for it that is all there ever was. */
+		verify_note(v, "debts",
+			    "ends at position %zu: what it vouched for behind that is lost", b.len);
+	else if (!r && b.len > DEBT_FILE_LEN)
+		verify_note(v, "debts", "what stands behind position %u is nobody's",
+			    DEBT_FILE_LEN);
 	for (size_t pos = 0; !r && pos + len <= b.len; pos += len) {
 		if (debt_is_blank(b.data + pos))
 			continue;
@@ -247,7 +255,7 @@ static int on_snapshot(void *ctx, const char *name)
 		return 0;
 	snprintf(path, sizeof(path), "%s-0/%.60s", METALOG_TOPIC, name);
 	buf_init(&b);
-	r = verify_read(v, v->o.disk, path, SNAPSHOT_MAX, &b);
+	r = verify_read(v, v->o.disk, path, STORE_FILE_MAX, &b);
 	if (!r) {
 		r = metadata_decode(b.data, b.len, &md);
 		if (!r) {
@@ -285,7 +293,7 @@ static int check_missing(struct verify *v, const struct metadata *md,
 	int slot, r;
 
 	buf_init(&b);
-	r = offline_read(v->o.lower, "checkpoint", FILE_MAX, &b);
+	r = offline_read(v->o.lower, "checkpoint", STORE_FILE_MAX, &b);
 	slot = r ? r : checkpoint_find(b.data, b.len, &h);
 	for (uint32_t i = 0; slot >= 0 && i < h.cnt; i++) {
 		const struct metadata_topic *t;

@@ -53,12 +53,9 @@ static int side_open(struct check *c, struct side *s, const char *suffix, uint32
 	s->usable = false;
 	s->at = 0;
 	r = offline_read(c->v->o.disk, s->path, SEGMENT_BYTES_MAX, &s->file);
-	if (disk_is_no_file(r)) {
-		verify_fault(c->v, s->path, 0, "is no regular file; the index will be built again");
-		return 0;
-	}
+	/* What is no file was told before. */
 	if (r)
-		return r == -ENOENT ? 0 : r;
+		return r == -ENOENT || disk_is_no_file(r) ? 0 : r;
 	/* Nothing was written to it yet. */
 	if (s->file.len < INDEX_HEAD_LEN)
 		return 0;

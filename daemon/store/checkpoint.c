@@ -100,6 +100,11 @@ int checkpoint_find(const void *file, size_t len, struct checkpoint_head *ret)
 	return slot;
 }
 
+bool checkpoint_is_whole(size_t len)
+{
+	return len >= 2 * (size_t)CHECKPOINT_SLOT_MIN && !(len & (len - 1));
+}
+
 size_t checkpoint_slot_len(uint32_t cnt)
 {
 	size_t need = CHECKPOINT_HEAD_LEN + (size_t)cnt * CHECKPOINT_ENTRY_LEN;

@@ -60,6 +60,8 @@ MUST_CHECK int checkpoint_get_head(const void *slot, size_t len, struct checkpoi
 void checkpoint_get(const void *slot, uint32_t idx, struct checkpoint_entry *ret);
 /* The slot of a whole file that counts, 0 or 1, and its head. -EBADMSG: neither. */
 MUST_CHECK int checkpoint_find(const void *file, size_t len, struct checkpoint_head *ret);
+/* Whether a file of so many bytes can be two slots: in any other, one of them may not be found. */
+bool checkpoint_is_whole(size_t len);
 /* The slot length that so many entries need: a power of two. */
 size_t checkpoint_slot_len(uint32_t cnt);
 

@@ -13,8 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define STORE_FILE_MAX (64U * MIB)
-
 #define MARKER "clean-shutdown"
 #define MARKER_NEW "clean-shutdown.new"
 
@@ -33,8 +31,13 @@ int store_read_file(struct store *s, const char *path, struct buf *b)
 	if (err)
 		return err;
 	err = disk_fstat(s->disk, fd, &st);
-	if (!err && (st.is_dir || st.size > STORE_FILE_MAX))
+	if (!err && st.is_dir)
 		err = -EIO;
+	if (!err && st.size > STORE_FILE_MAX) {
+		LOG_AT(LOG_ERROR, path, 0, "is longer than any file of its kind: %llu bytes",
+		       (unsigned long long)st.size);
+		err = -EIO;
+	}
 	buf_reset(b);
 	if (!err)
 		err = buf_reserve(b, st.size + 1);

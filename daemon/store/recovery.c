@@ -126,6 +126,20 @@ static int ckpt_missing(struct store *s, struct store_open_report *rep)
 	return MIN(r, 0);
 }
 
+static int unread(struct store_open_report *rep, const char *file, int err)
+{
+	snprintf(rep->sentence, sizeof(rep->sentence), "the file %s cannot be read: %s", file,
+		 log_errno_name(err));
+	return err;
+}
+
+static int load_marker(struct store *s, struct buf *b, struct store_open_report *rep)
+{
+	int err = store_read_marker(s, &s->clean_start, b);
+
+	return err ? unread(rep, "clean-shutdown", err) : 0;
+}
+
 /* The other slot counts; one that a crash has torn looks the same. */
 static void tell_slot(const struct buf *b, int slot)
 {
@@ -133,8 +147,12 @@ static void tell_slot(const struct buf *b, int slot)
 	size_t half = b->len / 2, pos = slot ? 0 : half;
 	struct checkpoint_head h;
 
-	if (half >= sizeof(zeros) && memcmp(b->data + pos, zeros, sizeof(zeros)) != 0 &&
-	    checkpoint_get_head(b->data + pos, half, &h))
+	if (!checkpoint_is_whole(b->len))
+		LOG_AT(LOG_WARN, "checkpoint", 0,
+		       "%zu bytes are not two slots: one that is found counts, and it is made anew",
+		       b->len);
+	else if (half >= sizeof(zeros) && memcmp(b->data + pos, zeros, sizeof(zeros)) != 0 &&
+		 checkpoint_get_head(b->data + pos, half, &h))
 		LOG_AT(LOG_WARN, "checkpoint", 0,
 		       "the slot at position %zu does not match its checksum; the other one counts",
 		       pos);
@@ -150,13 +168,15 @@ static int load_checkpoint(struct store *s, const struct buf *marker, struct sto
 	err = store_read_file(s, "checkpoint", &b);
 	if (err || !b.len) {
 		buf_fini(&b);
-		return !err || err == -ENOENT ? ckpt_missing(s, rep) : err;
+		return !err || err == -ENOENT ? ckpt_missing(s, rep)
+					      : unread(rep, "checkpoint", err);
 	}
 	slot = checkpoint_find(b.data, b.len, &h);
 	if (slot >= 0) {
 		tell_slot(&b, slot);
 		s->ckpt_held = true;
-		s->ckpt_slot_len = b.len / 2;
+		/* One of another length is made anew. */
+		s->ckpt_slot_len = checkpoint_is_whole(b.len) ? b.len / 2 : 0;
 		s->ckpt_sequence = h.sequence;
 		s->incarnation = h.incarnation;
 		/* A marker of another life came here with a copy, or a start went no further. */
@@ -166,7 +186,7 @@ static int load_checkpoint(struct store *s, const struct buf *marker, struct sto
 			       "is not of the life that wrote the checkpoint: recovery runs");
 		}
 		s->ring_seed = h.ring_seed;
-		err = load_entries(s, b.data + (size_t)slot * s->ckpt_slot_len, h.cnt);
+		err = load_entries(s, b.data + (size_t)slot * (b.len / 2), h.cnt);
 		if (!err)
 			err = disk_open(s->disk, "checkpoint", 0, &s->ckpt_fd);
 	} else if (slot == -EPROTONOSUPPORT) {
@@ -672,7 +692,7 @@ int store_recover(struct store *s, struct store_open_report *rep)
 
 	buf_init(&marker);
 	if (!err)
-		err = store_read_marker(s, &s->clean_start, &marker);
+		err = load_marker(s, &marker, rep);
 	s->ckpt_held = rep->fresh;
 	if (!err)
 		err = load_checkpoint(s, &marker, rep);

@@ -5,6 +5,7 @@
 #include "daemon/commands.h"
 #include "daemon/io/disk.h"
 #include "daemon/metalog.h"
+#include "daemon/store/checkpoint.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -283,6 +284,119 @@ static void test_what_is_no_file_hides_nothing_else(void **state)
 	assert_non_null(strstr(f->said, " 1 records,"));
 }
 
+/* Recovery, which verify plays before it looks, would have set them aside. */
+static void test_a_segments_file_that_is_no_file_after_a_kill(void **state)
+{
+	static const char *const NAMES[] = { "t-0/" SEGMENT ".index", "t-0/" SEGMENT ".timeindex",
+					     "t-0/" SEGMENT ".data", "t-0/" SEGMENT ".meta" };
+	struct fixture *f = *state;
+	char path[256];
+
+	append(f, "t", ID);
+	die(f);
+	for (unsigned i = 0; i < ARRAY_CNT(NAMES); i++) {
+		put_link(f, NAMES[i]);
+		assert_int_equal(verify(f), 1);
+		assert_told(f, NAMES[i], "position 0: is no regular file");
+		snprintf(path, sizeof(path), "%s/%s", f->dir, NAMES[i]);
+		assert_int_equal(unlink(path), 0);
+		if (i >= 2)
+			put_back(f, NAMES[i]);
+	}
+	assert_int_equal(verify(f), 0);
+}
+
+static void set_len(struct fixture *f, const char *name, off_t len)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", f->dir, name);
+	assert_int_equal(truncate(path, len), 0);
+}
+
+/* The second slot is looked for in the middle of the file. */
+static void test_a_checkpoint_that_is_not_two_slots(void **state)
+{
+	struct fixture *f = *state;
+
+	append(f, "t", ID);
+	stop(f);
+	set_len(f, "checkpoint", 2 * CHECKPOINT_SLOT_MIN + 1000);
+	assert_int_equal(verify(f), 1);
+	assert_told(f, "checkpoint", "position 132072: the file is not as long as two slots");
+	open_ok(f);
+	append(f, "t", ID);
+	stop(f);
+	assert_int_equal(verify(f), 0);
+	assert_non_null(strstr(f->said, " 2 records,"));
+}
+
+/* A start, which prints why it goes no further. */
+static int start(const char *dir)
+{
+	const struct io_disk_config io = { .refuse_io_uring = true, .threads = 1 };
+	const struct store_config config = { .reserve_bytes = 1 << 20 };
+	struct store_open_report report;
+	struct disk *d;
+	struct store *s;
+	int r;
+
+	log_set_level(LOG_ERROR);
+	assert_int_equal(io_disk_open(dir, &io, &d), 0);
+	r = store_open(d, &config, NOW, &s, &report);
+	log_set_level(LOG_NONE);
+	puts(report.sentence);
+	io_disk_stop(d);
+	store_free(s);
+	io_disk_free(d);
+	return r;
+}
+
+static void test_what_is_too_long_to_be_read_is_named(void **state)
+{
+	static const char *const NAMES[] = { "checkpoint", "clean-shutdown" };
+	struct fixture *f = *state;
+	char unread[64], longer[128];
+
+	stop(f);
+	for (unsigned i = 0; i < ARRAY_CNT(NAMES); i++) {
+		snprintf(unread, sizeof(unread), "the file %s cannot be read", NAMES[i]);
+		snprintf(longer, sizeof(longer), "%s: is longer than any file of its kind: %s",
+			 NAMES[i], "3221225472 bytes");
+		set_len(f, NAMES[i], (off_t)3 << 30);
+		assert_int_equal(verify(f), 2);
+		assert_non_null(strstr(f->said, unread));
+		assert_int_equal(run(f, start), -EIO);
+		assert_non_null(strstr(f->said, unread));
+		assert_non_null(strstr(f->said, longer));
+		set_len(f, NAMES[i], 0);
+	}
+}
+
+static void test_debts_that_are_gone(void **state)
+{
+	struct fixture *f = *state;
+	char path[256];
+
+	append(f, "t", ID);
+	die(f);
+	set_len(f, "debts", 8192);
+	assert_int_equal(verify(f), 0);
+	assert_non_null(strstr(f->said, "note: debts: ends at position 8192: what it vouched"));
+	snprintf(path, sizeof(path), "%s/debts", f->dir);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(verify(f), 0);
+	assert_non_null(strstr(f->said, "note: debts: ends at position 0: what it vouched"));
+	open_ok(f);
+	stop(f);
+	set_len(f, "debts", (1 << 20) + 7);
+	assert_int_equal(verify(f), 0);
+	assert_non_null(strstr(f->said, "note: debts: what stands behind position 1048576"));
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(verify(f), 0);
+	assert_non_null(strstr(f->said, "note: debts: is missing; the next start makes it"));
+}
+
 static void test_a_snapshot_that_is_no_file(void **state)
 {
 	struct fixture *f = *state;
@@ -366,6 +480,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_what_is_no_file_hides_nothing_else, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_a_segments_file_that_is_no_file_after_a_kill,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_checkpoint_that_is_not_two_slots, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_what_is_too_long_to_be_read_is_named, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_debts_that_are_gone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_snapshot_that_is_no_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_is_no_file_and_keeps_all_shut_is_named,
 						set_up, tear_down),
