@@ -147,8 +147,12 @@ static int open_without_room(struct disk *d, const char *path, unsigned flags, i
 	return is_id ? -ENOSPC : real_ops->open(d, path, flags, ret_fd);
 }
 
-/* Its first start finds no room for all of the log's directory, and some a moment later. */
-static int set_up_late_room(void **state)
+static int mkdir_without_room(struct disk *d, const char *path)
+{
+	return -ENOSPC;
+}
+
+static int set_up_full(void **state, const struct disk_ops *full)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct disk_ops ops;
@@ -158,12 +162,24 @@ static int set_up_late_room(void **state)
 	f->d = simdisk_disk(f->sim);
 	real_ops = f->d->ops;
 	ops = *real_ops;
-	ops.open = open_without_room;
+	ops.open = full->open ? full->open : ops.open;
+	ops.mkdir = full->mkdir ? full->mkdir : ops.mkdir;
 	f->d->ops = &ops;
 	open_ok(f);
 	f->d->ops = real_ops;
 	*state = f;
 	return 0;
+}
+
+/* Its first start finds no room for all of the log's directory, and some a moment later. */
+static int set_up_late_room(void **state)
+{
+	return set_up_full(state, &(struct disk_ops){ .open = open_without_room });
+}
+
+static int set_up_no_room(void **state)
+{
+	return set_up_full(state, &(struct disk_ops){ .mkdir = mkdir_without_room });
 }
 
 static void test_a_change_is_answered_when_it_is_stable(void **state)
@@ -275,6 +291,17 @@ static void test_a_log_that_found_room_later_begins_where_it_was_cut(void **stat
 	assert_true(is_there(f, "b"));
 }
 
+/* What a full disk refuses is the change, not the start. */
+static void test_a_log_without_a_directory_is_an_empty_one(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(propose(f, "a", 1), -EINPROGRESS);
+	pump(f);
+	lose_power(f);
+	assert_true(is_there(f, "a"));
+}
+
 static void test_a_damaged_snapshot_that_nothing_makes_up_for_is_named(void **state)
 {
 	struct store_config config = { .reserve_bytes = 1 << 20, .dirty_bytes_max = 1 << 20 };
@@ -373,6 +400,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_a_change_is_answered_when_it_is_stable, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_a_log_without_a_directory_is_an_empty_one,
+						set_up_no_room, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_a_log_that_found_room_later_begins_where_it_was_cut, set_up_late_room,
 			tear_down),
