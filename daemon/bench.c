@@ -332,7 +332,7 @@ static int parse(struct bench *b, int argc, char **argv, const char **ret_dir,
 		if (option == 'd')
 			*ret_dir = optarg;
 		else if (option == 'p')
-			b->pairs = (unsigned)strtoul(optarg, &end, 10);
+			b->pairs = (unsigned)MIN(strtoul(optarg, &end, 10), PAIRS_MAX + 1UL);
 		else if (option == 's')
 			b->seconds = strtod(optarg, &end);
 		else

@@ -21,3 +21,7 @@ wait "$JOB" || status=$?
 assert_eq 130 "$status"
 assert_eq '' "$(ls work)"
 assert_fails "$TOPICFS" bench nonsense
+# None of them is taken for 1: the last two are one more than what 32 and 64 bits hold.
+for pairs in 0 -1 100 4294967297 18446744073709551617; do
+	assert_fails "$TOPICFS" bench --dir "$CASE_DIR/work" --pairs "$pairs" --seconds 0.05
+done

@@ -338,7 +338,7 @@ static int start(const char *dir)
 	const struct store_config config = { .reserve_bytes = 1 << 20 };
 	struct store_open_report report;
 	struct disk *d;
-	struct store *s;
+	struct store *s = NULL;
 	int r;
 
 	log_set_level(LOG_ERROR);
