@@ -106,7 +106,7 @@ static const struct option broker_table[] = {
 };
 
 static const char broker_help[] =
-	"  --mount DIR          where the topics appear; an empty directory\n"
+	"  --mount DIR          where the topics appear; made where it is missing\n"
 	"  --data DIR           where they are kept; made where it is missing\n"
 	"  --node ID            this broker's number, 1 to 2147483647 (default 1)\n"
 	"  --rack NAME          where this broker stands\n"

@@ -196,8 +196,8 @@ const uint8_t *store_directory_id(const struct store *s);
 MUST_CHECK int store_write_file(struct store *s, const char *path, const void *data, size_t len);
 /* No file that is read whole is longer: a checkpoint of five million partitions is not. */
 #define STORE_FILE_MAX (1024U * MIB)
-/* Reads a whole small file into b. -ENOENT, -EIO (also where it is longer than STORE_FILE_MAX, which
- * is logged), -ENOMEM. Blocking. */
+/* Reads a whole small file into b. -ENOENT, -EIO (also where it is longer than STORE_FILE_MAX,
+ * which is logged), -ENOMEM. Blocking. */
 MUST_CHECK int store_read_file(struct store *s, const char *path, struct buf *b);
 
 /*
