@@ -188,6 +188,17 @@ static char *canonical(const char *path)
 	return ret;
 }
 
+/* Whether the mount would lie over the data directory. */
+static bool hides(const char *mount, const char *data)
+{
+	char *path = canonical(data);
+	size_t len = strlen(mount);
+	bool r = path && !strncmp(path, mount, len) && (!path[len] || path[len] == '/');
+
+	free(path);
+	return r;
+}
+
 static uint64_t unsynced_bytes_max(void)
 {
 	long pages = sysconf(_SC_PHYS_PAGES);
@@ -288,6 +299,11 @@ static int start(struct server *s, const struct broker_options *o)
 	if (r) {
 		LOG_AT(LOG_ERROR, "mount", r, "%s", why.text);
 		return r;
+	}
+	if (hides(s->mount, s->data)) {
+		LOG_AT(LOG_ERROR, s->data, -EINVAL, "the mount %s would hide the data directory",
+		       s->mount);
+		return -EINVAL;
 	}
 	r = open_store(s, o, &report);
 	if (r)

@@ -30,6 +30,12 @@ first=$DATA
 DATA=$CASE_DIR/file
 assert_refuses 'file'
 assert_eq x "$(cat "$CASE_DIR/file")"
+# A data directory that would lie below the mount, by whatever path.
+ln -s "$MNT" "$CASE_DIR/link"
+for DATA in "$MNT" "$MNT/data" "$CASE_DIR/link/data" "$MNT/../${MNT##*/}"; do
+	assert_refuses 'would hide the data directory'
+done
+assert_eq "" "$(ls -A "$MNT")" "nothing was made"
 DATA=$first
 if [ "$(id -u)" = 0 ]; then
 	mount -t tmpfs tmpfs "$MNT"
