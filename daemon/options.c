@@ -1,5 +1,7 @@
 #include "daemon/options.h"
 
+#include "daemon/base/utf8.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
@@ -142,6 +144,17 @@ struct broker_sources {
 	char **sets; /* --set values, in order; borrowed pointers in an array of argc */
 };
 
+/* It stands in one line with other words. */
+static bool is_rack(const char *text)
+{
+	size_t len = strlen(text);
+
+	for (const char *c = text; *c; c++)
+		if ((unsigned char)*c <= ' ' || *c == 0x7f)
+			return false;
+	return len <= 255 && utf8_is_valid(text, len);
+}
+
 /* One option of broker. False: refused. */
 static bool take_broker_option(struct parse *p, int option, struct broker_sources *sources)
 {
@@ -156,9 +169,9 @@ static bool take_broker_option(struct parse *p, int option, struct broker_source
 		return true;
 	case OPT_RACK:
 		b->rack = optarg;
-		if (strlen(optarg) <= 255)
+		if (is_rack(optarg))
 			return true;
-		refuse(p, "--rack takes at most 255 characters");
+		refuse(p, "--rack takes at most 255 bytes of UTF-8 without blanks");
 		return false;
 	case OPT_NODE:
 		if (parse_u32(optarg, 1, INT32_MAX, &b->node))

@@ -101,6 +101,10 @@ static void test_broker_refusals(void **state)
 	refused("broker --mount m extra --data d", "topicfs broker: 'extra' is no option");
 	refused("broker --mount m --data d --node 0",
 		"topicfs broker: --node takes a number from 1 to 2147483647, not '0'");
+	refused("broker --mount m --data d --rack=a\nid=2",
+		"topicfs broker: --rack takes at most 255 bytes of UTF-8 without blanks");
+	refused("broker --mount m --data d --rack=\xff",
+		"topicfs broker: --rack takes at most 255 bytes of UTF-8 without blanks");
 	refused("broker --mount m --data d --log-level loud",
 		"topicfs broker: --log-level takes debug, info, warn or error, not 'loud'");
 	refused("broker --mount m --data d --set num.partition=3",
